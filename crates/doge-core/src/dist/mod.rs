@@ -1,0 +1,1 @@
+//! Random functions: from words of a draw to values. One file each.

@@ -1,0 +1,1 @@
+//! The engine: subjects walk their state machines, one window of time after the other.

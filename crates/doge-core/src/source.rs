@@ -1,0 +1,81 @@
+//! A model's text and places in it.
+//!
+//! Every diagnostic points into a [`Source`]; positions are byte offsets, and are turned into lines
+//! and columns only when a person reads them.
+
+/// A half-open range of byte offsets into a [`Source`]'s text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The range from `start` to `end`, both byte offsets.
+    pub fn new(start: usize, end: usize) -> Self {
+        Span { start: start as u32, end: end.max(start) as u32 }
+    }
+
+    /// The smallest range that holds both.
+    pub fn to(self, other: Span) -> Span {
+        Span { start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+/// A value with the place where it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands in the source.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// `value`, written at `span`.
+    pub fn new(value: T, span: Span) -> Self {
+        Spanned { value, span }
+    }
+}
+
+/// The text of a model and the name it is shown under (a path, or `<stdin>`).
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What diagnostics call it.
+    pub name: String,
+    /// The text.
+    pub text: String,
+    lines: Vec<u32>,
+}
+
+impl Source {
+    /// A source; a byte order mark at its start is dropped.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let mut text: String = text.into();
+        if text.starts_with('\u{feff}') {
+            text.drain(..3);
+        }
+        let lines = std::iter::once(0)
+            .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1))
+            .collect();
+        Source { name: name.into(), text, lines }
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts characters.
+    pub fn line_col(&self, offset: u32) -> (usize, usize) {
+        let line = self.lines.partition_point(|start| *start <= offset) - 1;
+        let start = self.lines[line] as usize;
+        let end = (offset as usize).min(self.text.len());
+        let col = String::from_utf8_lossy(&self.text.as_bytes()[start..end.max(start)]).chars().count() + 1;
+        (line + 1, col)
+    }
+
+    /// The text of a line (from 1), without its line end.
+    pub fn line(&self, line: usize) -> &str {
+        let start = self.lines[line - 1] as usize;
+        let end = self.lines.get(line).map_or(self.text.len(), |e| *e as usize);
+        self.text[start..end].trim_end_matches(['\n', '\r'])
+    }
+}

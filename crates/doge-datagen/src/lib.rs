@@ -1,0 +1,6 @@
+//! Formats, sinks and the run: everything of doge-datagen that does I/O.
+
+pub use doge_core as core;
+
+pub mod format;
+pub mod sink;
