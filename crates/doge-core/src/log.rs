@@ -17,7 +17,11 @@ const LN_2: f64 = f64::from_bits(0x3fe6_2e42_fefa_39ef);
 
 /// Centre of interval `i`, times 2^64 (as 2^54 units: `c * 2048 * 2^53`); the last is 2^64.
 const fn centre(i: usize) -> u64 {
-    if i == 511 { 0 } else { ((2 * (512 + i) + 1) as u64) << 53 }
+    if i == 511 {
+        0
+    } else {
+        ((2 * (512 + i) + 1) as u64) << 53
+    }
 }
 
 /// `2^-64 / c`: centres are exact doubles, so this is one correctly rounded division.
@@ -25,7 +29,11 @@ const SCALE: [f64; 512] = {
     let mut table = [0.0; 512];
     let mut i = 0;
     while i < 512 {
-        let c = if i == 511 { 2048.0 } else { (2 * (512 + i) + 1) as f64 };
+        let c = if i == 511 {
+            2048.0
+        } else {
+            (2 * (512 + i) + 1) as f64
+        };
         // 2^-64 / (c / 2048), with powers of two that round nothing.
         table[i] = (2048.0 / c) * (1.0 / 18_446_744_073_709_551_616.0);
         i += 1;
@@ -197,10 +205,17 @@ mod tests {
     fn is_monotone_across_interval_borders_and_never_positive() {
         for lz in [0u32, 1, 5, 40] {
             for i in 0..=512u64 {
-                let border = ((512 + i) << 54).checked_shr(0).filter(|_| i < 512).unwrap_or(u64::MAX) >> lz;
+                let border = ((512 + i) << 54)
+                    .checked_shr(0)
+                    .filter(|_| i < 512)
+                    .unwrap_or(u64::MAX)
+                    >> lz;
                 let below = ln_unit(border.saturating_sub(2));
                 let above = ln_unit(border);
-                assert!(below <= above + 1e-15 * above.abs().max(1.0), "lz {lz} interval {i}: {below} {above}");
+                assert!(
+                    below <= above + 1e-15 * above.abs().max(1.0),
+                    "lz {lz} interval {i}: {below} {above}"
+                );
                 assert!(above <= 0.0);
             }
         }
@@ -215,7 +230,10 @@ mod tests {
             let word = (v << 11) - 1;
             let want = libm::log(v as f64 / 9_007_199_254_740_992.0);
             let got = ln_unit(word);
-            assert!((got - want).abs() <= 9e-16 * want.abs().max(1.0), "{word}: {got} {want}");
+            assert!(
+                (got - want).abs() <= 9e-16 * want.abs().max(1.0),
+                "{word}: {got} {want}"
+            );
         }
     }
 }
