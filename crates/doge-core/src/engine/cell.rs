@@ -5,11 +5,13 @@
 //! workers share out. A [`Worker`] takes its cells through a window and leaves records in one bucket
 //! for each tick (or few ticks), so that they come out in order without a sort.
 
-use super::program::{PopulationProgram, Program, StateKind, StateProgram, wait_factor};
+use super::prefetch::prefetch;
+use super::code::R;
+use super::program::{NEVER, PopulationProgram, Program, StateKind, StateProgram, wait_factor};
 use super::text::{Heap, Scratch};
 use super::vm::{self, Flow, Frame, Large, Registers, Small, Strings};
 use super::{Failure, Window};
-use crate::batch::{LOCAL_BITS, SITE_BITS};
+use crate::batch::{IdMap, LOCAL_BITS, SITE_BITS};
 use crate::draw::{StepKey, SubjectKey};
 use crate::expr::func::EvalError;
 use crate::log::ln_unit;
@@ -95,7 +97,7 @@ impl Cell {
 /// What a worker needs for itself.
 #[derive(Debug)]
 pub struct Worker {
-    small: Small,
+    small: Option<Box<Small>>,
     large: Large,
     scratch: Scratch,
     due: Vec<u32>,
@@ -123,7 +125,7 @@ impl Worker {
         let most = program.populations.iter().map(|p| p.registers).max().unwrap_or(0);
         let zeros = |p: &PopulationProgram| vec![0; p.transitions.len()];
         Worker {
-            small: Small([0; 256]),
+            small: None,
             large: Large(if most > 256 { vec![0; most] } else { Vec::new() }),
             scratch: Scratch::default(),
             due: Vec::new(),
@@ -158,24 +160,22 @@ impl Worker {
         let initial = &p.states[p.initial as usize];
         let values = p.create_fails || matches!(initial.kind, StateKind::Dynamic { .. });
         let limit = program.ticks as f64;
-        let wait = |w: u64| {
-            let g = ln_unit(w) * initial.inv;
+        let wait = |w: u64, inv: f64| {
+            let g = ln_unit(w) * inv;
             if g < limit { T::of(g as u64) } else { T::NEVER }
         };
-        let keys = (0..cell.len as u64).map(|i| (i, p.scope.subject(ids.id(cell.first + i))));
+        let begin = cell.first;
+        let keys = (0..cell.len as u64).map(move |i| (i, p.scope.subject(ids.id(begin + i))));
         if !values {
-            if initial.kind == StateKind::Final {
-                return vec![T::NEVER; cell.len];
-            }
-            return keys.map(|(_, key)| wait(key.step(0).word(initial.wait_site))).collect();
+            return keys.map(|(_, key)| wait(key.step(0).word(initial.wait_site), initial.inv)).collect();
         }
         let mut next = Vec::with_capacity(cell.len);
         for (i, key) in keys {
-            let local = cell.first + i;
+            let local = begin + i;
             let first = if p.registers <= 256 {
-                let mut regs = std::mem::replace(&mut self.small, Small([0; 256]));
-                let first = self.first_wait::<Small>(&mut regs, program, p, cell, key, ids.id(local));
-                self.small = regs;
+                let mut regs = self.small.take().unwrap_or_default();
+                let first = self.first_wait::<Small>(&mut *regs, program, p, cell, key, ids.id(local));
+                self.small = Some(regs);
                 first
             } else {
                 let mut regs = std::mem::replace(&mut self.large, Large(Vec::new()));
@@ -184,14 +184,21 @@ impl Worker {
                 first
             };
             next.push(match first {
-                Ok(Some(inv)) => {
-                    let g = ln_unit(key.step(0).word(initial.wait_site)) * inv;
-                    if g < limit { T::of(g as u64) } else { T::NEVER }
-                }
-                Ok(None) => T::NEVER,
+                Ok(inv) => wait(key.step(0).word(initial.wait_site), inv),
                 Err(stop) => {
-                    let at = Failed { population: cell.population, id: ids.id(local), tick: None, seq: 0, transition: None };
-                    self.fail(program, at, stop, &[]);
+                    self.fail(
+                        program,
+                        Failed {
+                            population: cell.population,
+                            id: ids.id(local),
+                            tick: None,
+                            seq: 0,
+                            transition: None,
+                            in_probability: false,
+                            stop,
+                            attributes: Vec::new(),
+                        },
+                    );
                     T::NEVER
                 }
             });
@@ -199,7 +206,7 @@ impl Worker {
         next
     }
 
-    /// Checks a subject's initial values and finds the factor of its first wait; `None` for never.
+    /// Checks a subject's initial values and finds the factor of its first wait.
     fn first_wait<G: Registers>(
         &mut self,
         regs: &mut G,
@@ -208,8 +215,7 @@ impl Worker {
         cell: &mut Cell,
         key: SubjectKey,
         id: u64,
-    ) -> Result<Option<f64>, Stop> {
-        let mut none = Vec::new();
+    ) -> Result<f64, Stop> {
         let mut events = 0;
         let strings =
             Strings { constants: &program.layout.constants, heap: &mut cell.heap, scratch: &mut self.scratch };
@@ -221,7 +227,6 @@ impl Worker {
             key: key.step(0),
             head: 0,
             second: 0,
-            bucket: &mut none,
             events: &mut events,
         };
         regs.set(p.id, id);
@@ -229,8 +234,7 @@ impl Worker {
         make(regs, &mut frame, p)?;
         let state = &p.states[p.initial as usize];
         let factor = match state.kind {
-            StateKind::Final => Ok(None),
-            StateKind::Literal => Ok(Some(state.inv)),
+            StateKind::Final | StateKind::Literal => Ok(state.inv),
             StateKind::Dynamic { pc, base } => sum(regs, &mut frame, state, pc, base).map(factor),
         };
         // What was kept for this check is made again at the first attempt.
@@ -251,16 +255,16 @@ impl Worker {
         for cell in cells {
             let p = &program.populations[cell.population];
             if p.registers <= 256 {
-                let mut regs = std::mem::replace(&mut self.small, Small([0; 256]));
+                let mut regs = self.small.take().unwrap_or_default();
                 match p.row_words {
-                    0 => self.cell::<Small, 0>(&mut regs, program, window, cell),
-                    1 => self.cell::<Small, 1>(&mut regs, program, window, cell),
-                    2 => self.cell::<Small, 2>(&mut regs, program, window, cell),
-                    3 => self.cell::<Small, 3>(&mut regs, program, window, cell),
-                    4 => self.cell::<Small, 4>(&mut regs, program, window, cell),
-                    _ => self.cell::<Small, ANY>(&mut regs, program, window, cell),
+                    0 => self.cell::<Small, 0>(&mut *regs, program, window, cell),
+                    1 => self.cell::<Small, 1>(&mut *regs, program, window, cell),
+                    2 => self.cell::<Small, 2>(&mut *regs, program, window, cell),
+                    3 => self.cell::<Small, 3>(&mut *regs, program, window, cell),
+                    4 => self.cell::<Small, 4>(&mut *regs, program, window, cell),
+                    _ => self.cell::<Small, ANY>(&mut *regs, program, window, cell),
                 }
-                self.small = regs;
+                self.small = Some(regs);
             } else {
                 let mut regs = std::mem::replace(&mut self.large, Large(Vec::new()));
                 self.cell::<Large, ANY>(&mut regs, program, window, cell);
@@ -295,179 +299,91 @@ impl Worker {
     ) {
         /// Subjects looked through at a time, so that the list of those due stays in cache.
         const CHUNK: usize = 1024;
+        /// How many subjects ahead rows are asked for: about as long as memory takes.
+        const AHEAD: usize = 8;
         let p = &program.populations[cell.population];
-        let ids = program.layout.ids[cell.population];
-        let width = if W == ANY { p.row_words } else { W };
-        let stride = 1 + width;
+        let stride = 1 + if W == ANY { p.row_words } else { W };
         let mut due = std::mem::take(&mut self.due);
         due.resize(CHUNK, 0);
         let mut events = 0;
-        let states = p.states.as_slice();
-        let transitions = p.transitions.as_slice();
-        let ticks = program.ticks;
+        let mut failures = Vec::new();
+        let mut walk = Walk {
+            population: cell.population,
+            p,
+            ids: program.layout.ids[cell.population],
+            from: window.from,
+            to: window.to,
+            shift: window.shift,
+            mask: (1 << window.shift) - 1,
+            start_ms: program.start_ms,
+            tick_ms: program.tick_ms,
+            ticks: program.ticks,
+            buckets: &mut self.buckets[cell.population],
+            attempts: &mut self.attempts[cell.population],
+            blocked: &mut self.blocked[cell.population],
+            frame: Frame {
+                code: &p.code,
+                captures: &program.captures,
+                layout: &program.layout,
+                strings: Strings {
+                    constants: &program.layout.constants,
+                    heap: &mut cell.heap,
+                    scratch: &mut self.scratch,
+                },
+                key: p.scope.subject(0).step(0),
+                head: 0,
+                second: 0,
+                events: &mut events,
+            },
+        };
         for (chunk, next) in next.chunks_mut(CHUNK).enumerate() {
+            let rows = &mut cell.rows[chunk * CHUNK * stride..];
+            let first = cell.first + (chunk * CHUNK) as u64;
             let mut n = 0;
             for (i, t) in next.iter().enumerate() {
                 due[n] = i as u32;
                 n += usize::from(t.get() < window.to);
             }
-            for at in &due[..n] {
-                let at = *at as usize;
-                let index = chunk * CHUNK + at;
-                let local = cell.first + index as u64;
-                let id = ids.id(local);
-                let key = p.scope.subject(id);
-                let row = &mut cell.rows[index * stride..(index + 1) * stride];
-                let mut tick = next[at].get();
-                let mut seq = row[0] >> STATE_BITS;
-                let mut state = (row[0] & ((1 << STATE_BITS) - 1)) as usize;
-                let mut none = Vec::new();
-                let mut frame = Frame {
-                    code: &p.code,
-                    captures: &program.captures,
-                    layout: &program.layout,
-                    strings: Strings {
-                        constants: &program.layout.constants,
-                        heap: &mut cell.heap,
-                        scratch: &mut self.scratch,
-                    },
-                    key: key.step(0),
-                    head: 0,
-                    second: 0,
-                    bucket: &mut none,
-                    events: &mut events,
+            for k in 0..n {
+                let at = due[k] as usize;
+                if k + AHEAD < n {
+                    prefetch(rows, due[k + AHEAD] as usize * stride);
+                }
+                let row = &mut rows[at * stride..(at + 1) * stride];
+                let local = first + at as u64;
+                next[at] = match walk.subject::<G, W>(regs, local, row, next[at].get()) {
+                    Ok(tick) if tick < walk.ticks => T::of(tick),
+                    Ok(_) => T::NEVER,
+                    Err(failed) => {
+                        failures.push(failed);
+                        T::NEVER
+                    }
                 };
-                frame.strings.scratch.rewind(0);
-                regs.set(p.id, id);
-                let mut stop = None;
-                if seq == 0 {
-                    state = p.initial as usize;
-                    stop = make(regs, &mut frame, p).err();
-                } else {
-                    for (r, w) in row[1..].iter().enumerate().take(width) {
-                        regs.set(r as u16, *w);
-                    }
-                    if let Some(pc) = p.derive {
-                        stop = run(regs, &mut frame, pc).err();
-                    }
-                }
-                let mark = frame.strings.scratch.mark();
-                let mut transition = 0;
-                let mut late = false;
-                while stop.is_none() {
-                    seq += 1;
-                    let step = key.step(seq);
-                    frame.key = step;
-                    let here = &states[state];
-                    let chosen = match here.kind {
-                        StateKind::Literal => choose(p, here, step),
-                        _ => match choose_among(regs, &mut frame, here, step) {
-                            Ok(chosen) => chosen,
-                            Err(e) => {
-                                stop = Some(e);
-                                break;
-                            }
-                        },
-                    };
-                    transition = here.first as usize + chosen;
-                    let taken = transitions[transition];
-                    let offset = tick - window.from;
-                    let bucket = (offset >> window.shift) as usize;
-                    let within = offset & ((1 << window.shift) - 1);
-                    regs.set(p.seq, seq);
-                    regs.set(p.time, (program.start_ms + tick as i64 * program.tick_ms) as u64);
-                    frame.head = seq << SITE_BITS;
-                    frame.second = within << LOCAL_BITS | local;
-                    frame.bucket = &mut self.buckets[cell.population][bucket];
-                    self.attempts[cell.population][transition] += 1;
-                    frame.strings.scratch.rewind(mark);
-                    match vm::run(regs, &mut frame, taken.pc as usize) {
-                        Ok(Flow::Done) => state = taken.to as usize,
-                        Ok(Flow::Blocked) => self.blocked[cell.population][transition] += 1,
-                        Err(trap) => {
-                            stop = Some(Stop { pc: trap.pc, error: trap.error });
-                            break;
-                        }
-                    }
-                    let here = &states[state];
-                    let inv = match here.kind {
-                        StateKind::Literal => here.inv,
-                        StateKind::Final => {
-                            tick = T::NEVER.get();
-                            break;
-                        }
-                        StateKind::Dynamic { pc, base } => match sum(regs, &mut frame, here, pc, base) {
-                            Ok(p) => match factor(p) {
-                                Some(inv) => inv,
-                                None => {
-                                    tick = T::NEVER.get();
-                                    break;
-                                }
-                            },
-                            Err(e) => {
-                                stop = Some(e);
-                                late = true;
-                                break;
-                            }
-                        },
-                    };
-                    let g = ln_unit(step.word(here.wait_site)) * inv;
-                    // The whole part of g is below a whole number where g is.
-                    if g >= (ticks - tick - 1) as f64 {
-                        tick = T::NEVER.get();
-                        break;
-                    }
-                    tick += 1 + g as u64;
-                    if tick >= window.to {
-                        break;
-                    }
-                }
-                if let Some(stop) = stop {
-                    let at_tick = tick;
-                    next[at] = T::NEVER;
-                    let values = attribute_values(p, regs, &frame);
-                    let failed = Failed {
-                        population: cell.population,
-                        id,
-                        tick: Some(at_tick),
-                        seq,
-                        transition: (seq > 0).then_some((transition, late)),
-                    };
-                    self.fail(program, failed, stop, &values);
-                    continue;
-                }
-                next[at] = if tick >= ticks { T::NEVER } else { T::of(tick) };
-                row[0] = seq << STATE_BITS | state as u64;
-                for (r, w) in row[1..].iter_mut().enumerate().take(width) {
-                    let new = regs.get(r as u16);
-                    if !p.row_strings.is_empty() && *w != new && p.row_strings.contains(&r) {
-                        frame.strings.heap.release(*w);
-                    }
-                    *w = new;
-                }
             }
         }
         self.due = due;
         self.events += events;
+        for failed in failures {
+            self.fail(program, *failed);
+        }
     }
 
     /// Keeps the first failure in event order.
-    fn fail(&mut self, program: &Program, at: Failed, stop: Stop, values: &[(String, String)]) {
-        let p = &program.populations[at.population];
-        let place = p.code.place(stop.pc);
-        let late = at.transition.is_some_and(|(_, late)| late);
+    fn fail(&mut self, program: &Program, failed: Failed) {
+        let Failed { population, id, tick, seq, transition, in_probability, stop, attributes } = failed;
+        let place = program.populations[population].code.place(stop.pc);
         let failure = Failure {
-            tick: at.tick,
-            population: at.population,
-            id: at.id,
-            seq: at.seq,
+            tick,
+            population,
+            id,
+            seq,
             // After the attempt's events, at one of them, or before all of them.
-            pos: if late { u32::MAX } else { place.and_then(|p| p.pos).unwrap_or(0) },
-            transition: at.transition.map(|(t, _)| t),
-            in_probability: late,
+            pos: if in_probability { u32::MAX } else { place.and_then(|p| p.pos).unwrap_or(0) },
+            transition,
+            in_probability,
             span: place.map(|p| p.span),
             error: stop.error,
-            attributes: values.to_vec(),
+            attributes,
         };
         if self.failure.as_ref().is_none_or(|first| failure.order() < first.order()) {
             self.failure = Some(Box::new(failure));
@@ -483,15 +399,180 @@ struct Failed {
     id: u64,
     tick: Option<u64>,
     seq: u64,
-    transition: Option<(usize, bool)>,
+    transition: Option<usize>,
+    in_probability: bool,
+    stop: Stop,
+    attributes: Vec<(String, String)>,
+}
+
+/// What the subjects of a cell share while they go through a window.
+struct Walk<'a> {
+    population: usize,
+    p: &'a PopulationProgram,
+    ids: IdMap,
+    from: u64,
+    to: u64,
+    shift: u32,
+    /// Ticks within a bucket.
+    mask: u64,
+    start_ms: i64,
+    tick_ms: i64,
+    ticks: u64,
+    buckets: &'a mut [Vec<u64>],
+    attempts: &'a mut [u64],
+    blocked: &'a mut [u64],
+    frame: Frame<'a>,
+}
+
+impl Walk<'_> {
+    /// Takes one subject, whose next attempt is at `tick`, through the window. Returns the tick of
+    /// its next attempt, which is the run's length or more where there is none.
+    #[inline(always)]
+    fn subject<G: Registers, const W: usize>(
+        &mut self,
+        regs: &mut G,
+        local: u64,
+        row: &mut [u64],
+        mut tick: u64,
+    ) -> Result<u64, Box<Failed>> {
+        let p = self.p;
+        let width = if W == ANY { p.row_words } else { W };
+        let id = self.ids.id(local);
+        let key = p.scope.subject(id);
+        let mut seq = row[0] >> STATE_BITS;
+        let mut state = (row[0] & ((1 << STATE_BITS) - 1)) as usize;
+        regs.set(p.id, id);
+        if p.texts {
+            self.frame.strings.scratch.rewind(0);
+        }
+        if seq == 0 {
+            state = p.initial as usize;
+            self.frame.key = key.step(0);
+            make(regs, &mut self.frame, p).map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
+        } else {
+            for (r, w) in row[1..1 + width].iter().enumerate() {
+                regs.set(r as R, *w);
+            }
+            if let Some(pc) = p.derive {
+                self.frame.key = key.step(0);
+                derive(regs, &mut self.frame, pc).map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
+            }
+        }
+        let mark = self.frame.strings.scratch.mark();
+        let mut here = &p.states[state];
+        loop {
+            seq += 1;
+            let step = key.step(seq);
+            self.frame.key = step;
+            let chosen = if let StateKind::Dynamic { .. } = here.kind {
+                choose_among(regs, &mut self.frame, here, step)
+                    .map_err(|stop| self.failed(regs, id, tick, seq, None, stop))?
+            } else {
+                choose(p, here, step)
+            };
+            let transition = here.first as usize + chosen;
+            let taken = p.transitions[transition];
+            let offset = tick - self.from;
+            let bucket = &mut self.buckets[(offset >> self.shift) as usize];
+            let within = offset & self.mask;
+            if p.reads_clock {
+                regs.set(p.seq, seq);
+                regs.set(p.time, (self.start_ms + tick as i64 * self.tick_ms) as u64);
+            }
+            self.frame.head = seq << SITE_BITS;
+            self.frame.second = within << LOCAL_BITS | local;
+            self.attempts[transition] += 1;
+            if p.texts {
+                self.frame.strings.scratch.rewind(mark);
+            }
+            match vm::run(regs, &mut self.frame, bucket, taken.pc as usize) {
+                Ok(Flow::Done) => {
+                    state = taken.to as usize;
+                    here = &p.states[state];
+                }
+                Ok(Flow::Blocked) => self.blocked[transition] += 1,
+                Err(trap) => {
+                    let stop = Stop { pc: trap.pc, error: trap.error };
+                    return Err(self.failed(regs, id, tick, seq, Some((transition, false)), stop));
+                }
+            }
+            let inv = match here.kind {
+                StateKind::Dynamic { pc, base } => sum(regs, &mut self.frame, here, pc, base)
+                    .map(factor)
+                    .map_err(|stop| self.failed(regs, id, tick, seq, Some((transition, true)), stop))?,
+                _ => here.inv,
+            };
+            let g = ln_unit(step.word(here.wait_site)) * inv;
+            // The whole part of g is below a whole number exactly where g is. For a final state g is
+            // infinite, or no number at all.
+            if !(g < (self.ticks - tick - 1) as i64 as f64) {
+                tick = u64::MAX;
+                break;
+            }
+            tick += 1 + g as i64 as u64;
+            if tick >= self.to {
+                break;
+            }
+        }
+        row[0] = seq << STATE_BITS | state as u64;
+        if p.row_strings.is_empty() {
+            for (r, w) in row[1..1 + width].iter_mut().enumerate() {
+                *w = regs.get(r as R);
+            }
+        } else {
+            self.store_with_strings(regs, row);
+        }
+        Ok(tick)
+    }
+
+    #[inline(never)]
+    fn store_with_strings<G: Registers>(&mut self, regs: &G, row: &mut [u64]) {
+        for (r, w) in row[1..].iter_mut().enumerate() {
+            let new = regs.get(r as R);
+            if *w != new && self.p.row_strings.contains(&r) {
+                self.frame.strings.heap.release(*w);
+            }
+            *w = new;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed<G: Registers>(
+        &self,
+        regs: &G,
+        id: u64,
+        tick: u64,
+        seq: u64,
+        transition: Option<(usize, bool)>,
+        stop: Stop,
+    ) -> Box<Failed> {
+        Box::new(Failed {
+            population: self.population,
+            id,
+            tick: Some(tick),
+            seq,
+            transition: transition.map(|t| t.0),
+            in_probability: transition.is_some_and(|t| t.1),
+            stop,
+            attributes: attribute_values(self.p, regs, &self.frame),
+        })
+    }
 }
 
 #[inline(always)]
 fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Stop> {
-    match vm::run(regs, frame, pc) {
+    // Only attempts emit.
+    match vm::run(regs, frame, &mut Vec::new(), pc) {
         Ok(_) => Ok(()),
         Err(trap) => Err(Stop { pc: trap.pc, error: trap.error }),
     }
+}
+
+/// Values that are not stored.
+#[inline(never)]
+fn derive<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Stop> {
+    run(regs, frame, pc)
 }
 
 /// Initial values, stored and computed.
@@ -504,14 +585,14 @@ fn make<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, p: &PopulationProgram
 /// The transition, counted from the state's first, that word 0 of the choice falls on.
 #[inline(always)]
 fn choose(p: &PopulationProgram, state: &StateProgram, step: StepKey) -> usize {
-    let from = state.threshold as usize;
-    let thresholds = &p.thresholds[from..from + state.thresholds as usize];
     let w = step.word(state.choice_site);
-    if thresholds.len() <= 8 {
-        thresholds.iter().map(|t| usize::from(w >= *t)).sum()
-    } else {
-        thresholds.partition_point(|t| w >= *t)
+    let n = state.thresholds as usize;
+    if n <= state.few.len() {
+        // The largest word is not below those that only fill up.
+        return state.few.iter().map(|t| usize::from(w >= *t)).sum::<usize>().min(n);
     }
+    let from = state.threshold as usize;
+    p.thresholds[from..from + n].partition_point(|t| w >= *t)
 }
 
 /// The same with probabilities that are expressions: running sums in doubles, in file order.
@@ -554,20 +635,20 @@ fn sum<G: Registers>(
     for i in 0..state.transitions {
         let percent = f64::from_bits(regs.get(base.wrapping_add(i as u16)));
         if percent.is_nan() || percent < 0.0 {
-            return Err(Stop { pc: pc as usize, error: super::ops::bad_probability(percent) });
+            return Err(Stop { pc: pc as usize, error: EvalError::Probability(percent) });
         }
         sum += percent;
     }
     if sum > 100.0 + 1e-9 {
-        return Err(Stop { pc: pc as usize, error: super::ops::bad_probability_sum(sum) });
+        return Err(Stop { pc: pc as usize, error: EvalError::ProbabilitySum(sum) });
     }
     Ok(sum)
 }
 
-/// The factor of a wait by the sum of probabilities in percent; `None` for never.
-fn factor(sum: f64) -> Option<f64> {
+/// The factor of a wait by the sum of probabilities in percent.
+fn factor(sum: f64) -> f64 {
     let p = sum.min(100.0) / 100.0;
-    (p >= 1e-14).then(|| wait_factor(p))
+    if p >= 1e-14 { wait_factor(p) } else { NEVER }
 }
 
 /// Live attributes of a subject as text, for the report of a failure.

@@ -12,6 +12,7 @@
 use crate::dist::{
     Chance, Choice, Exponential, Lognormal, Normal, Pareto, Poisson, UniformDouble, UniformInt, Weighted, Zipf,
 };
+use crate::expr::func::{Part, Zone};
 use crate::expr::typed::{Draw, Op};
 use crate::source::Span;
 
@@ -104,6 +105,8 @@ pub enum Ins {
     SampleArgs { d: R, a: R, n: u16, i: u32 },
     /// `d = op(a, b)`.
     Op { op: Op, d: R, a: R, b: R },
+    /// `d` = a part of the timestamp `a` in the constant zone `i`.
+    Zoned { part: Part, d: R, a: R, i: u32 },
     /// `d` = whether the text `a` matches the constant pattern `i`.
     MatchesConst { d: R, a: R, i: u32 },
     /// `d` = the event's id as text, for emit site `site`.
@@ -112,11 +115,11 @@ pub enum Ins {
     Keep { d: R },
     /// Fails where the double in `a` is not finite.
     Finite { a: R },
-    /// Captures an event of a site whose slots are these registers.
-    Emit0 { site: u32 },
-    Emit1 { site: u32, a: R },
-    Emit2 { site: u32, a: R, b: R },
-    Emit3 { site: u32, a: R, b: R, c: R },
+    /// Captures an event of a site whose slots are these registers; `last`: and ends.
+    Emit0 { site: u32, last: bool },
+    Emit1 { site: u32, a: R, last: bool },
+    Emit2 { site: u32, a: R, b: R, last: bool },
+    Emit3 { site: u32, a: R, b: R, c: R, last: bool },
     /// Captures an event of a site, slots as its list of registers says.
     Emit { site: u32 },
 }
@@ -152,6 +155,8 @@ pub struct Code {
     pub draws: Vec<(Draw, u64)>,
     /// Constants of [`Ins::Table`].
     pub tables: Vec<u64>,
+    /// Constant zones.
+    pub zones: Vec<Zone>,
     /// Constant patterns.
     pub patterns: Vec<regex::Regex>,
     /// What can fail: address, place in the source, place in the emit list (or none), ascending.

@@ -7,12 +7,13 @@
 use super::code::{Cmp, Code, Ins, Place as Source, R, Sampler};
 use super::live::{Live, visit};
 use super::program::{
-    PopulationProgram, Selection, StateKind, StateProgram, TransitionProgram, assigned, literals, thresholds,
+    NEVER, PopulationProgram, Selection, StateKind, StateProgram, TransitionProgram, assigned, literals, thresholds,
     wait_factor,
 };
 use crate::batch::{CONST_TAG, Cell, Column, Layout, Site};
 use crate::dist;
 use crate::draw::ScopeKey;
+use crate::expr::func;
 use crate::expr::typed::{Draw, Op, TExpr, TKind};
 use crate::model::{Emit, Model, PERCENT_100, Population, Probability, Transition};
 use crate::source::Span;
@@ -58,6 +59,8 @@ pub struct Lower<'m> {
     emitting: Option<(u32, u32)>,
     fallible: bool,
     too_large: bool,
+    texts: bool,
+    reads_clock: bool,
 }
 
 fn words(ty: Ty) -> usize {
@@ -127,6 +130,8 @@ impl<'m> Lower<'m> {
             emitting: None,
             fallible: false,
             too_large: false,
+            texts: false,
+            reads_clock: false,
         }
     }
 
@@ -178,6 +183,8 @@ impl<'m> Lower<'m> {
             code: Code::default(),
             attributes: Vec::new(),
             most_words: 0,
+            texts: false,
+            reads_clock: false,
         };
         let mut flat = 0;
         for (s, state) in population.states.iter().enumerate() {
@@ -189,7 +196,7 @@ impl<'m> Lower<'m> {
                     program.thresholds.extend(thresholds(&units));
                     // Both are exact doubles, so the quotient is the double nearest to the exact sum.
                     let p = sum as f64 / PERCENT_100 as f64;
-                    (if sum == 0 { StateKind::Final } else { StateKind::Literal }, wait_factor(p))
+                    if sum == 0 { (StateKind::Final, NEVER) } else { (StateKind::Literal, wait_factor(p)) }
                 }
                 None => (self.probabilities(state), 0.0),
             };
@@ -205,6 +212,7 @@ impl<'m> Lower<'m> {
                 wait_site: state.wait_site,
                 choice_site: state.choice_site,
                 first,
+                few: few(&program.thresholds[threshold as usize..]),
                 threshold,
                 thresholds: program.thresholds.len() as u32 - threshold,
                 kind,
@@ -215,6 +223,8 @@ impl<'m> Lower<'m> {
             return Err(format!("population {} needs more than 65,535 registers", population.name));
         }
         program.registers = self.most;
+        program.texts = self.texts;
+        program.reads_clock = self.reads_clock;
         let named = population.attributes.iter().zip(self.attributes);
         program.attributes = named.map(|(a, p)| (a.name.clone(), a.ty, p)).collect();
         program.code = self.code;
@@ -330,6 +340,17 @@ impl<'m> Lower<'m> {
         let mut total = 0;
         for (pos, emit) in emits {
             total += self.emit(emit, pos, at);
+        }
+        // An event that no jump passes over ends the attempt by itself.
+        let conditional = t.emits.iter().rev().find(|e| self.events[e.event]).is_some_and(|e| e.when.is_some());
+        if let (
+            false,
+            Some(
+                Ins::Emit0 { last, .. } | Ins::Emit1 { last, .. } | Ins::Emit2 { last, .. } | Ins::Emit3 { last, .. },
+            ),
+        ) = (conditional, self.code.ins.last_mut())
+        {
+            *last = true;
         }
         self.push(Ins::End);
         self.next = mark;
@@ -449,10 +470,10 @@ impl<'m> Lower<'m> {
         let headers: Vec<Column> = emit.headers.iter().map(|e| self.column(e, &mut slots)).collect();
         let strings = slots.strings.clone();
         self.push(match (slots.registers.as_slice(), strings.is_empty()) {
-            ([], _) => Ins::Emit0 { site },
-            ([a], true) => Ins::Emit1 { site, a: *a },
-            ([a, b], true) => Ins::Emit2 { site, a: *a, b: *b },
-            ([a, b, c], true) => Ins::Emit3 { site, a: *a, b: *b, c: *c },
+            ([], _) => Ins::Emit0 { site, last: false },
+            ([a], true) => Ins::Emit1 { site, a: *a, last: false },
+            ([a, b], true) => Ins::Emit2 { site, a: *a, b: *b, last: false },
+            ([a, b, c], true) => Ins::Emit3 { site, a: *a, b: *b, c: *c, last: false },
             _ => Ins::Emit { site },
         });
         let slot_words = slots.registers.len();
@@ -528,6 +549,7 @@ impl<'m> Lower<'m> {
     /// the next register too.
     fn expr(&mut self, e: &TExpr, want: Option<R>) -> R {
         let n = words(e.ty);
+        self.texts |= e.ty.base == Base::String;
         match &e.kind {
             TKind::Const(v) => self.constant(v, e.ty, want),
             TKind::Attr(i) => match self.read[*i].clone() {
@@ -543,8 +565,14 @@ impl<'m> Lower<'m> {
             TKind::Let(i) => self.found(self.lets[*i], n, want),
             TKind::Local(slot) => self.found(self.locals[slot], n, want),
             TKind::Id => self.found(self.id, 1, want),
-            TKind::Seq => self.found(self.seq, 1, want),
-            TKind::Time => self.found(self.time, 1, want),
+            TKind::Seq => {
+                self.reads_clock = true;
+                self.found(self.seq, 1, want)
+            }
+            TKind::Time => {
+                self.reads_clock = true;
+                self.found(self.time, 1, want)
+            }
             TKind::EventId => {
                 let d = self.want(want, 1);
                 let site = self.emitting.map_or(0, |(site, _)| site);
@@ -572,7 +600,8 @@ impl<'m> Lower<'m> {
                 let mark = self.next;
                 let r = self.expr(a, None);
                 self.next = mark;
-                self.found(r + 1, 1, Some(self.want_or_temp(want)))
+                let d = self.want(want, 1);
+                self.found(r + 1, 1, Some(d))
             }
             TKind::Coalesce(a, b) => {
                 let d = self.want(want, n);
@@ -643,9 +672,16 @@ impl<'m> Lower<'m> {
             let a = self.expr(&args[0], None);
             self.may_fail(e.span);
             self.push(Ins::AddImm { d, a, k });
+        } else if let Some(part) = super::ops::part(op)
+            && let TKind::Const(Value::String(zone)) = &args[1].kind
+            && let Ok(zone) = func::Zone::new(zone)
+        {
+            let a = self.expr(&args[0], None);
+            self.code.zones.push(zone);
+            self.push(Ins::Zoned { part, d, a, i: self.code.zones.len() as u32 - 1 });
         } else if op == Op::Matches
             && let TKind::Const(Value::String(pattern)) = &args[1].kind
-            && let Ok(pattern) = regex::Regex::new(pattern)
+            && let Ok(pattern) = func::pattern(pattern)
         {
             let a = self.expr(&args[0], None);
             self.code.patterns.push(pattern);
@@ -810,10 +846,6 @@ impl<'m> Lower<'m> {
         want.unwrap_or_else(|| self.take(n))
     }
 
-    fn want_or_temp(&mut self, want: Option<R>) -> R {
-        self.want(want, 1)
-    }
-
     fn found(&mut self, r: R, n: usize, want: Option<R>) -> R {
         match want {
             Some(d) if d != r => {
@@ -855,6 +887,11 @@ impl<'m> Lower<'m> {
             *to = target;
         }
     }
+}
+
+/// The first thresholds, filled up with the largest word.
+fn few(thresholds: &[u64]) -> [u64; 3] {
+    std::array::from_fn(|i| thresholds.get(i).copied().unwrap_or(u64::MAX))
 }
 
 /// Operations that have a value for all arguments. (Texts may always become too long.)
@@ -920,7 +957,7 @@ fn sampler(draw: Draw, args: &[TExpr]) -> Option<Sampler> {
         Draw::Pareto => Sampler::Pareto(dist::Pareto::new(double(0)?, double(1)?).ok()?),
         Draw::Poisson => Sampler::Poisson(dist::Poisson::new(double(0)?).ok()?),
         Draw::Zipf => Sampler::Zipf(dist::Zipf::new(int(0)?, double(1)?).ok()?),
-        Draw::Choice => Sampler::Choice(dist::Choice::new(args.len() as u64).ok()?),
+        Draw::Choice => Sampler::Choice(dist::Choice::new(args.len()).ok()?),
         Draw::Weighted => {
             let weights: Option<Vec<f64>> = (0..args.len()).step_by(2).map(double).collect();
             Sampler::Weighted(dist::Weighted::new(&weights?).ok()?)

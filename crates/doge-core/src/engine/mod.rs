@@ -14,6 +14,7 @@ mod live;
 mod lower;
 mod ops;
 mod order;
+mod prefetch;
 mod program;
 mod text;
 mod vm;

@@ -85,6 +85,10 @@ pub struct PopulationProgram {
     pub attributes: Vec<(String, crate::value::Ty, super::lower::Place)>,
     /// Most records, and words in them without text, that one attempt can make.
     pub most_words: usize,
+    /// Whether an expression makes or reads texts.
+    pub texts: bool,
+    /// Whether an expression reads `seq` or `timestamp` from its register.
+    pub reads_clock: bool,
 }
 
 /// The program of a state.
@@ -98,6 +102,8 @@ pub struct StateProgram {
     pub choice_site: u64,
     /// First transition, flat.
     pub first: u32,
+    /// The first three thresholds; the largest word where there are fewer.
+    pub few: [u64; 3],
     /// First threshold.
     pub threshold: u32,
     /// Number of thresholds.
@@ -149,6 +155,9 @@ pub fn thresholds(units: &[u64]) -> Vec<u64> {
         })
         .collect()
 }
+
+/// The factor of a wait that never ends: the product with a logarithm is infinite, or no number.
+pub const NEVER: f64 = f64::NEG_INFINITY;
 
 /// The factor of a wait: `1 / log1p(-p)`, 0 for `p = 1` (the first try always is an attempt).
 pub fn wait_factor(p: f64) -> f64 {

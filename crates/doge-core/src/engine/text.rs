@@ -10,8 +10,8 @@ use crate::expr::func::EvalError;
 /// Marks a handle into the heap.
 const HEAP_TAG: u64 = 1 << 62;
 const LEN_BITS: u32 = 24;
-/// Longest text in bytes, exclusive.
-pub const MAX_TEXT: usize = 1 << LEN_BITS;
+/// One more than the longest text that a handle can tell, in bytes.
+const MAX_TEXT: usize = 1 << LEN_BITS;
 
 /// Strings that outlive the visit of a subject, of one cell.
 #[derive(Debug, Default)]
@@ -125,7 +125,7 @@ impl Scratch {
         let len = self.text.len() - start;
         if len >= MAX_TEXT {
             self.text.truncate(start);
-            return Err(EvalError::TextTooLong { bytes: len });
+            return Err(EvalError::TextTooLong(len));
         }
         Ok(pack(start, len))
     }
@@ -143,8 +143,8 @@ impl Scratch {
                 self.text.push_str(&tmp);
                 self.tmp = tmp;
             } else {
-                let text = Texts { constants, heap, scratch: &Scratch::default() }.get(handle);
-                self.text.push_str(text);
+                let nothing = Scratch::default();
+                self.text.push_str(Texts { constants, heap, scratch: &nothing }.get(handle));
             }
         }
         self.finish(start)

@@ -6,9 +6,9 @@ use super::code::{Code, Ins, R, Sampler};
 use super::ops;
 use super::text::{Heap, Scratch, Texts};
 use crate::batch::{CONST_TAG, Layout, SITE_BITS};
-use crate::dist::Call;
+use crate::dist::{Call, Uuid};
 use crate::draw::StepKey;
-use crate::expr::func::{self, EvalError};
+use crate::expr::func::EvalError;
 
 /// The registers. Two forms, so that programs of up to 256 registers are run without a bounds check.
 pub trait Registers {
@@ -23,6 +23,12 @@ pub trait Registers {
 /// Registers of a program with at most 256.
 #[derive(Debug)]
 pub struct Small(pub [u64; 256]);
+
+impl Default for Small {
+    fn default() -> Self {
+        Small([0; 256])
+    }
+}
 
 /// Registers of any program.
 #[derive(Debug)]
@@ -110,18 +116,21 @@ pub struct Frame<'a> {
     pub head: u64,
     /// Second word of records.
     pub second: u64,
-    /// Where records go.
-    pub bucket: &'a mut Vec<u64>,
     /// Records made so far.
     pub events: &'a mut u64,
 }
 
-/// Runs from `pc` to the end.
+/// Runs from `pc` to the end; records go to `bucket`.
 ///
 /// # Errors
 /// The first instruction that fails; events captured before it stay.
 #[inline(always)]
-pub fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, mut pc: usize) -> Result<Flow, Box<Trap>> {
+pub fn run<G: Registers>(
+    regs: &mut G,
+    frame: &mut Frame<'_>,
+    bucket: &mut Vec<u64>,
+    mut pc: usize,
+) -> Result<Flow, Box<Trap>> {
     let code = frame.code;
     macro_rules! checked {
         ($d:expr, $fast:expr, $slow:expr) => {
@@ -155,7 +164,7 @@ pub fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, mut pc: usize) -> 
             Ins::JumpTable { c, n, base } => {
                 let index = regs.get(c);
                 if index >= u64::from(n) {
-                    return Err(trap(pc, ops::bad_index(index as i64, n)));
+                    return Err(trap(pc, EvalError::Index(index as i64, n as usize)));
                 }
                 pc = base as usize + index as usize;
                 continue;
@@ -173,20 +182,20 @@ pub fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, mut pc: usize) -> 
             }
             Ins::AddInt { d, a, b } => {
                 let (x, y) = (regs.get(a) as i64, regs.get(b) as i64);
-                checked!(d, x.checked_add(y), ops::add_overflow(x, y));
+                checked!(d, x.checked_add(y), EvalError::IntOverflow('+', x, y));
             }
             Ins::SubInt { d, a, b } => {
                 let (x, y) = (regs.get(a) as i64, regs.get(b) as i64);
-                checked!(d, x.checked_sub(y), ops::sub_overflow(x, y));
+                checked!(d, x.checked_sub(y), EvalError::IntOverflow('-', x, y));
             }
             Ins::AddImm { d, a, k } => {
                 let x = regs.get(a) as i64;
-                checked!(d, x.checked_add(k), ops::add_overflow(x, k));
+                checked!(d, x.checked_add(k), EvalError::IntOverflow('+', x, k));
             }
             Ins::AddUniform { d, a, i } => {
                 let (uniform, site) = &code.uniforms[i as usize];
                 let (x, y) = (regs.get(a) as i64, uniform.sample(Call { key: frame.key, site: *site }));
-                checked!(d, x.checked_add(y), ops::add_overflow(x, y));
+                checked!(d, x.checked_add(y), EvalError::IntOverflow('+', x, y));
             }
             Ins::CmpInt { cmp, d, a, b } => {
                 regs.set(d, u64::from(cmp.holds(regs.get(a) as i64, regs.get(b) as i64)));
@@ -221,6 +230,9 @@ pub fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, mut pc: usize) -> 
                 Ok(v) => regs.set(d, v),
                 Err(e) => return Err(trap(pc, e)),
             },
+            Ins::Zoned { part, d, a, i } => {
+                regs.set(d, code.zones[i as usize].part(part, regs.get(a) as i64) as u64);
+            }
             Ins::MatchesConst { d, a, i } => {
                 let text = frame.strings.texts().get(regs.get(a));
                 regs.set(d, u64::from(code.patterns[i as usize].is_match(text)));
@@ -247,28 +259,40 @@ pub fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, mut pc: usize) -> 
             Ins::Finite { a } => {
                 let v = f64::from_bits(regs.get(a));
                 if !v.is_finite() {
-                    return Err(trap(pc, ops::not_finite(v)));
+                    return Err(trap(pc, EvalError::NotFinite(v)));
                 }
             }
-            Ins::Emit0 { site } => {
+            Ins::Emit0 { site, last } => {
                 *frame.events += 1;
-                frame.bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
+                bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
+                if last {
+                    return Ok(Flow::Done);
+                }
             }
-            Ins::Emit1 { site, a } => {
+            Ins::Emit1 { site, a, last } => {
                 *frame.events += 1;
-                frame.bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second, regs.get(a)]);
+                bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second, regs.get(a)]);
+                if last {
+                    return Ok(Flow::Done);
+                }
             }
-            Ins::Emit2 { site, a, b } => {
+            Ins::Emit2 { site, a, b, last } => {
                 *frame.events += 1;
                 let record = [frame.head | u64::from(site), frame.second, regs.get(a), regs.get(b)];
-                frame.bucket.extend_from_slice(&record);
+                bucket.extend_from_slice(&record);
+                if last {
+                    return Ok(Flow::Done);
+                }
             }
-            Ins::Emit3 { site, a, b, c } => {
+            Ins::Emit3 { site, a, b, c, last } => {
                 *frame.events += 1;
                 let record = [frame.head | u64::from(site), frame.second, regs.get(a), regs.get(b), regs.get(c)];
-                frame.bucket.extend_from_slice(&record);
+                bucket.extend_from_slice(&record);
+                if last {
+                    return Ok(Flow::Done);
+                }
             }
-            Ins::Emit { site } => emit(regs, frame, site),
+            Ins::Emit { site } => emit(regs, frame, bucket, site),
         }
         pc += 1;
     }
@@ -281,31 +305,31 @@ fn trap(pc: usize, error: EvalError) -> Box<Trap> {
 }
 
 /// Captures an event of any shape; see [`crate::batch`] for the record.
-fn emit<G: Registers>(regs: &G, frame: &mut Frame<'_>, site: u32) {
+fn emit<G: Registers>(regs: &G, frame: &mut Frame<'_>, bucket: &mut Vec<u64>, site: u32) {
     *frame.events += 1;
-    frame.bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
-    let first = frame.bucket.len();
+    bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
+    let first = bucket.len();
     let captures = &frame.captures[site as usize];
-    frame.bucket.extend(captures.iter().map(|r| regs.get(*r)));
+    bucket.extend(captures.iter().map(|r| regs.get(*r)));
     let shape = &frame.layout.sites[site as usize];
     for slot in &shape.strings {
         let at = first + *slot as usize;
-        let handle = frame.bucket[at];
+        let handle = bucket[at];
         // A null string's handle means nothing.
         let nullable = shape.is_nullable(*slot);
-        if nullable && frame.bucket[at + 1] == 1 {
-            frame.bucket[at] = 0;
+        if nullable && bucket[at + 1] == 1 {
+            bucket[at] = 0;
             continue;
         }
         if handle & CONST_TAG == 0 {
             let text = frame.strings.texts().get(handle).as_bytes();
-            frame.bucket[at] = text.len() as u64;
+            bucket[at] = text.len() as u64;
             let (whole, rest) = text.as_chunks::<8>();
-            frame.bucket.extend(whole.iter().map(|w| u64::from_ne_bytes(*w)));
+            bucket.extend(whole.iter().map(|w| u64::from_ne_bytes(*w)));
             if !rest.is_empty() {
                 let mut last = [0; 8];
                 last[..rest.len()].copy_from_slice(rest);
-                frame.bucket.push(u64::from_ne_bytes(last));
+                bucket.push(u64::from_ne_bytes(last));
             }
         }
     }
@@ -326,6 +350,10 @@ fn sample(sampler: &Sampler, call: Call, strings: &mut Strings<'_>) -> u64 {
         Sampler::Zipf(d) => d.sample(call) as u64,
         Sampler::Choice(d) => d.sample(call) as u64,
         Sampler::Weighted(d) => d.sample(call) as u64,
-        Sampler::Uuid => strings.scratch.make(|text| func::uuid(call, text)).unwrap_or(CONST_TAG),
+        Sampler::Uuid => {
+            let uuid = Uuid.sample(call);
+            let made = strings.scratch.make(|text| text.extend(uuid.iter().map(|b| char::from(*b))));
+            made.unwrap_or(CONST_TAG)
+        },
     }
 }
