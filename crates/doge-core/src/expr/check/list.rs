@@ -4,7 +4,8 @@
 //! Under a macro, `in` and `size` a list is evaluated whole and once, as in CEL: each element that is
 //! more than a name or a constant gets a [`TKind::Bind`].
 
-use super::{Checker, MAX_SLOTS, Out, Val, compare, constant, to_double};
+use super::operator::compare;
+use super::{Checker, MAX_SLOTS, Out, Val, constant, to_double};
 use crate::expr::ast::{Binary, Kind, Name, Node};
 use crate::expr::typed::{Op, TExpr, TKind};
 use crate::value::{Base, Ty, Value};
@@ -24,6 +25,9 @@ pub(super) struct List {
     binds: Vec<(usize, TExpr)>,
     range: Range<usize>,
 }
+
+/// The values of a list, their type, whether all are int literals, and what is evaluated before.
+pub(super) type Plain = (Vec<TExpr>, Option<Ty>, bool, Vec<(usize, TExpr)>);
 
 /// An element, and the condition under which `filter` keeps it.
 struct Item {
@@ -92,11 +96,7 @@ impl Checker<'_> {
     }
 
     /// The literal elements of a list that is chosen from; with what must be evaluated before.
-    pub(super) fn plain_list(
-        &mut self,
-        node: &Node,
-        what: &str,
-    ) -> Option<(Vec<TExpr>, Option<Ty>, bool, Vec<(usize, TExpr)>)> {
+    pub(super) fn plain_list(&mut self, node: &Node, what: &str) -> Option<Plain> {
         let list = self.list_of(node, what)?;
         if list.items.iter().any(|i| i.guard.is_some()) {
             return self.error(
@@ -106,12 +106,8 @@ impl Checker<'_> {
                 "write the values: `[1, 2, 3]`",
             );
         }
-        Some((
-            list.items.into_iter().map(|i| i.value).collect(),
-            list.ty,
-            list.flex,
-            list.binds,
-        ))
+        let values = list.items.into_iter().map(|i| i.value).collect();
+        Some((values, list.ty, list.flex, list.binds))
     }
 
     /// Puts the evaluation of `binds` around `body`.
