@@ -2,5 +2,6 @@
 
 pub use doge_core as core;
 
+pub mod destination;
 pub mod format;
 pub mod sink;

@@ -3,6 +3,9 @@
 //! Nothing is resolved here: names are text, expressions are source. Meaning is `compile`'s affair.
 //! `sinks` stays a tree ([`Node`]) that the crate with the destinations checks.
 
+pub mod literal;
+pub mod node;
+
 use crate::source::{Source, Span, Spanned};
 use std::sync::Arc;
 
@@ -29,6 +32,8 @@ pub enum NodeKind {
     Sequence(Vec<Node>),
     /// A mapping in file order; keys are scalars and unique.
     Mapping(Vec<(Spanned<String>, Node)>),
+    /// A problem with it was reported already.
+    Invalid,
 }
 
 /// The source text of one expression.

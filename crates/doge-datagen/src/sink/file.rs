@@ -7,8 +7,8 @@
 //! A lock on the file that is written (it dies with its process) keeps two runs apart.
 
 use super::{
-    Chunk, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Payload, Sink, SinkError, SinkKind,
-    Takes, text,
+    Chunk, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Payload, Sink,
+    SinkError, SinkKind, Takes, text,
 };
 use crate::format::TextFormat;
 use doge_core::batch::Position;
@@ -23,8 +23,14 @@ pub static KIND: SinkKind = SinkKind {
     keys: &[
         Key::required("path", KeyValue::Template),
         Key::optional("format", KeyValue::Format),
-        Key::later("compression", "write plain text, and compress it afterwards: `gzip out/NAME.jsonl`"),
-        Key::later("part", "write one file per event (`path: \"out/{event}.jsonl\"`)"),
+        Key::later(
+            "compression",
+            "write plain text, and compress it afterwards: `gzip out/NAME.jsonl`",
+        ),
+        Key::later(
+            "part",
+            "write one file per event (`path: \"out/{event}.jsonl\"`)",
+        ),
     ],
     takes: Takes::Text,
     keeps: true,
@@ -48,7 +54,10 @@ pub(super) fn is_device_path(path: &Path) -> bool {
 }
 
 /// Writes all of `bytes`; where that fails, how much was written.
-pub(super) fn write_whole(out: &mut impl Write, bytes: &[u8]) -> Result<(), (usize, std::io::Error)> {
+pub(super) fn write_whole(
+    out: &mut impl Write,
+    bytes: &[u8],
+) -> Result<(), (usize, std::io::Error)> {
     let mut done = 0;
     while done < bytes.len() {
         match out.write(&bytes[done..]) {
@@ -110,7 +119,15 @@ struct FileSink {
 
 impl FileSink {
     fn new(path: PathBuf, format: TextFormat, if_exists: IfExists) -> Self {
-        FileSink { path, format, if_exists, open: None, events: 0, bytes: 0, finished: false }
+        FileSink {
+            path,
+            format,
+            if_exists,
+            open: None,
+            events: 0,
+            bytes: 0,
+            finished: false,
+        }
     }
 
     fn place(&self) -> String {
@@ -120,7 +137,9 @@ impl FileSink {
     /// The file to be made: where the path is a link, what it leads to, so that the link stays.
     fn real_path(&self) -> PathBuf {
         match std::fs::symlink_metadata(&self.path) {
-            Ok(m) if m.is_symlink() => std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone()),
+            Ok(m) if m.is_symlink() => {
+                std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
+            }
             _ => self.path.clone(),
         }
     }
@@ -135,18 +154,19 @@ impl FileSink {
     /// Makes the folders above the file.
     fn make_folders(&self) -> Result<(), SinkError> {
         match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder).map_err(|e| {
-                let in_the_way = folder.ancestors().find(|f| f.exists() && !f.is_dir());
-                match in_the_way {
-                    Some(file) => SinkError::new(format!(
-                        "cannot make the folder {}: {} is a file",
-                        folder.display(),
-                        file.display()
-                    ))
-                    .help("choose a path whose folders are folders"),
-                    None => SinkError::io("make the folder", &folder.display().to_string(), &e),
-                }
-            }),
+            Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder)
+                .map_err(|e| {
+                    let in_the_way = folder.ancestors().find(|f| f.exists() && !f.is_dir());
+                    match in_the_way {
+                        Some(file) => SinkError::new(format!(
+                            "cannot make the folder {}: {} is a file",
+                            folder.display(),
+                            file.display()
+                        ))
+                        .help("choose a path whose folders are folders"),
+                        None => SinkError::io("make the folder", &folder.display().to_string(), &e),
+                    }
+                }),
             _ => Ok(()),
         }
     }
@@ -156,7 +176,11 @@ impl FileSink {
             .write(true)
             .open(&self.path)
             .map_err(|e| SinkError::io("open", &self.place(), &e))?;
-        Ok(Open { file, target: Target::Direct, len: 0 })
+        Ok(Open {
+            file,
+            target: Target::Direct,
+            len: 0,
+        })
     }
 
     fn open_part(&mut self) -> Result<Open, SinkError> {
@@ -165,12 +189,19 @@ impl FileSink {
         name.push(".part");
         let part = PathBuf::from(name);
         if part.is_dir() {
-            return Err(SinkError::new(format!("cannot write {}: it is a folder", part.display()))
-                .help("remove that folder, or write to another path"));
+            return Err(
+                SinkError::new(format!("cannot write {}: it is a folder", part.display()))
+                    .help("remove that folder, or write to another path"),
+            );
         }
         let file = locked(&part, false)?;
-        file.set_len(0).map_err(|e| SinkError::io("write", &part.display().to_string(), &e))?;
-        Ok(Open { file, target: Target::Part(part), len: 0 })
+        file.set_len(0)
+            .map_err(|e| SinkError::io("write", &part.display().to_string(), &e))?;
+        Ok(Open {
+            file,
+            target: Target::Part(part),
+            len: 0,
+        })
     }
 
     fn open_append(&mut self, header: &[u8]) -> Result<Open, SinkError> {
@@ -183,26 +214,40 @@ impl FileSink {
             file.seek(SeekFrom::End(-1)).map_err(fail)?;
             file.read_exact(&mut last).map_err(fail)?;
             if last[0] != b'\n' {
-                return Err(SinkError::new(format!("cannot append to {place}: its last line has no line end"))
-                    .help("end its last line, or write `if_exists: replace`"));
+                return Err(SinkError::new(format!(
+                    "cannot append to {place}: its last line has no line end"
+                ))
+                .help("end its last line, or write `if_exists: replace`"));
             }
             let mut first = vec![0; (header.len() as u64).min(len) as usize];
             file.rewind().map_err(fail)?;
             file.read_exact(&mut first).map_err(fail)?;
             if first != header {
-                return Err(SinkError::new(format!("cannot append to {place}: its columns are other ones"))
-                    .help(format!("its first line must be {}", String::from_utf8_lossy(header).trim_end()))
-                    .help("write to another path, or `if_exists: replace`"));
+                return Err(SinkError::new(format!(
+                    "cannot append to {place}: its columns are other ones"
+                ))
+                .help(format!(
+                    "its first line must be {}",
+                    String::from_utf8_lossy(header).trim_end()
+                ))
+                .help("write to another path, or `if_exists: replace`"));
             }
             file.seek(SeekFrom::End(0)).map_err(fail)?;
         }
-        Ok(Open { file, target: Target::Append(len), len })
+        Ok(Open {
+            file,
+            target: Target::Append(len),
+            len,
+        })
     }
 
     /// Writes bytes that hold `events` whole events.
     fn put(&mut self, bytes: &[u8], events: u64) -> Result<(), SinkError> {
         let Some(open) = &mut self.open else {
-            return Err(SinkError::new(format!("cannot write {}: it is not open", self.path.display())));
+            return Err(SinkError::new(format!(
+                "cannot write {}: it is not open",
+                self.path.display()
+            )));
         };
         match write_whole(&mut open.file, bytes) {
             Ok(()) => {
@@ -244,14 +289,18 @@ fn locked(path: &Path, read: bool) -> Result<File, SinkError> {
             Ok(()) if same_file(&file, path) => return Ok(file),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(SinkError::new(format!("cannot write {place}: another run is writing it"))
-                    .help("wait until that run has ended, or write to another path"));
+                return Err(SinkError::new(format!(
+                    "cannot write {place}: another run is writing it"
+                ))
+                .help("wait until that run has ended, or write to another path"));
             }
             // A file system without locks.
             Err(TryLockError::Error(_)) => return Ok(file),
         }
     }
-    Err(SinkError::new(format!("cannot write {place}: other runs keep renaming it")))
+    Err(SinkError::new(format!(
+        "cannot write {place}: other runs keep renaming it"
+    )))
 }
 
 #[cfg(unix)]
@@ -273,12 +322,20 @@ impl Sink for FileSink {
         let found = std::fs::metadata(&self.path);
         let open = match &found {
             Ok(m) if m.is_dir() => {
-                return Err(SinkError::new(format!("cannot write {}: it is a folder", self.place()))
-                    .help(format!("name a file in it: {}", self.path.join("NAME").display())));
+                return Err(SinkError::new(format!(
+                    "cannot write {}: it is a folder",
+                    self.place()
+                ))
+                .help(format!(
+                    "name a file in it: {}",
+                    self.path.join("NAME").display()
+                )));
             }
             Ok(m) if !m.is_file() => self.open_direct()?,
             _ if is_device_path(&self.path) => self.open_direct()?,
-            Ok(m) if m.len() > 0 && self.if_exists == IfExists::Error => return Err(self.exists_error()),
+            Ok(m) if m.len() > 0 && self.if_exists == IfExists::Error => {
+                return Err(self.exists_error());
+            }
             Err(e) if e.kind() == ErrorKind::PermissionDenied => {
                 return Err(SinkError::io("write", &self.place(), e));
             }
@@ -302,7 +359,10 @@ impl Sink for FileSink {
     fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
         match &chunk.payload {
             Payload::Bytes(bytes) => self.put(bytes, chunk.events),
-            Payload::Batch(_) => Err(SinkError::new(format!("{} takes text, not records", self.place()))),
+            Payload::Batch(_) => Err(SinkError::new(format!(
+                "{} takes text, not records",
+                self.place()
+            ))),
         }
     }
 
@@ -313,17 +373,29 @@ impl Sink for FileSink {
     fn finish(&mut self) -> Result<Finished, SinkError> {
         let place = self.place();
         let Some(open) = &mut self.open else {
-            return Err(SinkError::new(format!("cannot finish {place}: it is not open")));
+            return Err(SinkError::new(format!(
+                "cannot finish {place}: it is not open"
+            )));
         };
         match &open.target {
-            Target::Direct => open.file.flush().map_err(|e| SinkError::io("write", &place, &e))?,
-            Target::Append(_) => open.file.sync_all().map_err(|e| SinkError::io("write", &place, &e))?,
+            Target::Direct => open
+                .file
+                .flush()
+                .map_err(|e| SinkError::io("write", &place, &e))?,
+            Target::Append(_) => open
+                .file
+                .sync_all()
+                .map_err(|e| SinkError::io("write", &place, &e))?,
             Target::Part(part) => {
                 let part_place = part.display().to_string();
-                open.file.sync_all().map_err(|e| SinkError::io("write", &part_place, &e))?;
+                open.file
+                    .sync_all()
+                    .map_err(|e| SinkError::io("write", &part_place, &e))?;
                 let real = part.with_extension("");
                 // Somebody else may have made the file while this run went on.
-                if self.if_exists == IfExists::Error && std::fs::metadata(&real).is_ok_and(|m| m.len() > 0) {
+                if self.if_exists == IfExists::Error
+                    && std::fs::metadata(&real).is_ok_and(|m| m.len() > 0)
+                {
                     return Err(self.exists_error());
                 }
                 std::fs::rename(part, &real)
@@ -333,13 +405,16 @@ impl Sink for FileSink {
         }
         self.finished = true;
         self.open = None;
-        Ok(Finished { place, bytes: Some(self.bytes) })
+        Ok(Finished {
+            place,
+            bytes: Some(self.bytes),
+        })
     }
 
     fn abort(&mut self) -> String {
         let place = self.place();
         let events = text::events(self.events);
-        let Some(mut open) = self.open.take() else {
+        let Some(open) = self.open.take() else {
             return if self.finished {
                 format!("{place} is complete: {events}")
             } else {
@@ -348,11 +423,12 @@ impl Sink for FileSink {
         };
         let cut = match &open.target {
             Target::Direct => return format!("the first {events} went to {place}"),
-            _ => open.file.set_len(open.len).and_then(|()| open.file.seek(SeekFrom::End(0))).and_then(|_| {
+            _ => {
+                let cut = open.file.set_len(open.len);
                 // Durable as far as this can be had now; a full disk may refuse.
                 let _ = open.file.sync_all();
-                Ok(())
-            }),
+                cut
+            }
         };
         let tail = match cut {
             Ok(()) => "",

@@ -3,7 +3,8 @@
 
 use super::{Key, Make, SinkKind, Takes};
 
-const TABLE_WAY: &str = "write to an SQLite file today: `sqlite: { path: out/NAME.db, table: \"{event}\" }`";
+const TABLE_WAY: &str =
+    "write to an SQLite file today: `sqlite: { path: out/NAME.db, table: \"{event}\" }`";
 const FILE_WAY: &str = "write to a file today: `file: { path: \"out/{event}.jsonl\" }`";
 
 const fn later(
@@ -13,7 +14,15 @@ const fn later(
     keys: &'static [Key],
     way: &'static str,
 ) -> SinkKind {
-    SinkKind { name, summary, keys, takes, keeps: true, resumable: true, make: Make::Later("is not supported yet", way) }
+    SinkKind {
+        name,
+        summary,
+        keys,
+        takes,
+        keeps: true,
+        resumable: true,
+        make: Make::Later("is not supported yet", way),
+    }
 }
 
 macro_rules! keys {
@@ -24,16 +33,32 @@ macro_rules! keys {
 #[cfg(not(feature = "sqlite"))]
 pub static SQLITE: SinkKind = SinkKind {
     make: Make::Later("is not in this build", "build with `--features sqlite`"),
-    ..later("sqlite", "tables of an SQLite file", Takes::Table, keys!["path", "table", "create"], FILE_WAY)
+    ..later(
+        "sqlite",
+        "tables of an SQLite file",
+        Takes::Table,
+        keys!["path", "table", "create"],
+        FILE_WAY,
+    )
 };
 
 /// `postgres`
-pub static POSTGRES: SinkKind =
-    later("postgres", "tables of a Postgres database", Takes::Table, keys!["url", "table", "create", "tls"], TABLE_WAY);
+pub static POSTGRES: SinkKind = later(
+    "postgres",
+    "tables of a Postgres database",
+    Takes::Table,
+    keys!["url", "table", "create", "tls"],
+    TABLE_WAY,
+);
 
 /// `mysql`
-pub static MYSQL: SinkKind =
-    later("mysql", "tables of a MySQL database", Takes::Table, keys!["url", "table", "create", "tls"], TABLE_WAY);
+pub static MYSQL: SinkKind = later(
+    "mysql",
+    "tables of a MySQL database",
+    Takes::Table,
+    keys!["url", "table", "create", "tls"],
+    TABLE_WAY,
+);
 
 /// `kafka`
 pub static KAFKA: SinkKind = later(
@@ -41,7 +66,16 @@ pub static KAFKA: SinkKind = later(
     "topics of a Kafka cluster",
     Takes::Records,
     keys![
-        "brokers", "topic", "format", "key_format", "registry", "create", "tls", "sasl", "transactions", "config"
+        "brokers",
+        "topic",
+        "format",
+        "key_format",
+        "registry",
+        "create",
+        "tls",
+        "sasl",
+        "transactions",
+        "config"
     ],
     FILE_WAY,
 );

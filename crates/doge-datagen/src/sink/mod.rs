@@ -36,6 +36,12 @@ pub static KINDS: &[&SinkKind] = &[
     &later::HTTP,
 ];
 
+/// Whether a path names a device or an open file of a process (`/dev/null`), which any number of
+/// outputs may share.
+pub(crate) fn is_device(path: &str) -> bool {
+    file::is_device_path(std::path::Path::new(path))
+}
+
 /// What a sink is given: some consecutive events of its output.
 #[derive(Debug)]
 pub struct Chunk {
@@ -164,7 +170,11 @@ pub struct SinkError {
 impl SinkError {
     /// An error with its message and no way out that could be named.
     pub fn new(message: impl Into<String>) -> Self {
-        SinkError { message: message.into(), help: Vec::new(), closed_pipe: false }
+        SinkError {
+            message: message.into(),
+            help: Vec::new(),
+            closed_pipe: false,
+        }
     }
 
     /// Adds a way out.
@@ -182,11 +192,15 @@ impl SinkError {
             closed_pipe: error.kind() == K::BrokenPipe,
         };
         match error.kind() {
-            K::StorageFull | K::QuotaExceeded => e.help("free some space, or write to another disk"),
-            K::FileTooLarge => e.help("raise the limit on file sizes (`ulimit -f`), or write to a file per event"),
-            K::PermissionDenied => {
-                e.help("write to a folder where you may make files, or change the rights of this one")
+            K::StorageFull | K::QuotaExceeded => {
+                e.help("free some space, or write to another disk")
             }
+            K::FileTooLarge => {
+                e.help("raise the limit on file sizes (`ulimit -f`), or write to a file per event")
+            }
+            K::PermissionDenied => e.help(
+                "write to a folder where you may make files, or change the rights of this one",
+            ),
             K::ReadOnlyFilesystem => e.help("this file system is read-only; write to another one"),
             _ => e,
         }

@@ -1,6 +1,8 @@
 //! `null`: takes events and drops them. For measuring, and for runs whose report is what is wanted.
 
-use super::{Chunk, Finished, Identity, Made, Make, Opening, Sink, SinkError, SinkKind, Takes, text};
+use super::{
+    Chunk, Finished, Identity, Made, Make, Opening, Sink, SinkError, SinkKind, Takes, text,
+};
 use doge_core::batch::Position;
 
 /// `null`
@@ -12,7 +14,11 @@ pub static KIND: SinkKind = SinkKind {
     keeps: false,
     resumable: false,
     make: Make::Now(|_, _| {
-        Ok(Made { sink: Box::new(Null { events: 0 }), place: "null".into(), identity: Identity::None })
+        Ok(Made {
+            sink: Box::new(Null { events: 0 }),
+            place: "null".into(),
+            identity: Identity::None,
+        })
     }),
 };
 
@@ -35,7 +41,10 @@ impl Sink for Null {
     }
 
     fn finish(&mut self) -> Result<Finished, SinkError> {
-        Ok(Finished { place: "null".into(), bytes: None })
+        Ok(Finished {
+            place: "null".into(),
+            bytes: None,
+        })
     }
 
     fn abort(&mut self) -> String {

@@ -11,8 +11,8 @@
 //! write every page twice; see `examples/sqlite_rows.rs` for the measurement.
 
 use super::{
-    Chunk, Context, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Payload, Settings, Sink,
-    SinkError, SinkKind, Takes, text,
+    Chunk, Context, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Payload,
+    Settings, Sink, SinkError, SinkKind, Takes, text,
 };
 use doge_core::batch::{EventBatch, Position};
 use doge_core::model::Event;
@@ -50,19 +50,31 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
         return Err("the table's name is empty".into());
     }
     if table.to_ascii_lowercase().starts_with("sqlite_") {
-        return Err(format!("the table's name {table} begins with sqlite_, which SQLite keeps for itself"));
+        return Err(format!(
+            "the table's name {table} begins with sqlite_, which SQLite keeps for itself"
+        ));
     }
     let Some(event) = context.event else {
         return Err("a table holds one event".into());
     };
     if event.leaves.is_empty() {
-        return Err(format!("event {} has no fields, and a table needs a column", event.name));
+        return Err(format!(
+            "event {} has no fields, and a table needs a column",
+            event.name
+        ));
     }
     let identity = match Identity::file(&path) {
         Identity::File(file, _) => Identity::File(file, Some(table.to_ascii_lowercase())),
-        _ => return Err(format!("{} is a device, not an SQLite file", path.display())),
+        _ => {
+            return Err(format!(
+                "{} is a device, not an SQLite file",
+                path.display()
+            ));
+        }
     };
-    let Identity::File(absolute, _) = &identity else { unreachable!("just made") };
+    let Identity::File(absolute, _) = &identity else {
+        unreachable!("just made")
+    };
     let busy = match settings.text("busy_ms").parse() {
         Ok(ms) => Duration::from_millis(ms),
         Err(_) => BUSY,
@@ -75,9 +87,19 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
         .downcast::<Mutex<Database>>()
         .map_err(|_| "the file is in use by another kind of destination".to_owned())?;
     let place = format!("{} table {table}", path.display());
-    let sink =
-        Table::new(shared, table, event, context.if_exists, settings.flag("create", true), place.clone());
-    Ok(Made { sink: Box::new(sink), place, identity })
+    let sink = Table::new(
+        shared,
+        table,
+        event,
+        context.if_exists,
+        settings.flag("create", true),
+        place.clone(),
+    );
+    Ok(Made {
+        sink: Box::new(sink),
+        place,
+        identity,
+    })
 }
 
 /// A database file: one connection, one transaction, several tables.
@@ -117,7 +139,11 @@ impl Database {
     /// The connection, inside a transaction.
     fn ready(&mut self) -> Result<&Connection, SinkError> {
         if let Some((message, help)) = &self.failed {
-            return Err(SinkError { message: message.clone(), help: help.clone(), closed_pipe: false });
+            return Err(SinkError {
+                message: message.clone(),
+                help: help.clone(),
+                closed_pipe: false,
+            });
         }
         if self.connection.is_none() {
             match self.connect() {
@@ -130,60 +156,79 @@ impl Database {
             }
         }
         self.begin()?;
-        self.connection.as_ref().ok_or_else(|| SinkError::new(format!("{} is closed", self.path.display())))
+        self.connection
+            .as_ref()
+            .ok_or_else(|| SinkError::new(format!("{} is closed", self.path.display())))
     }
 
     fn connect(&mut self) -> Result<Connection, SinkError> {
         let place = self.place();
         match std::fs::metadata(&self.path) {
             Ok(m) if m.is_dir() => {
-                return Err(SinkError::new(format!("cannot open {place}: it is a folder"))
-                    .help(format!("name a file in it: {}", self.path.join("NAME.db").display())));
+                return Err(
+                    SinkError::new(format!("cannot open {place}: it is a folder")).help(format!(
+                        "name a file in it: {}",
+                        self.path.join("NAME.db").display()
+                    )),
+                );
             }
             Ok(_) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 if let Some(folder) = self.path.parent().filter(|f| !f.as_os_str().is_empty()) {
-                    std::fs::create_dir_all(folder)
-                        .map_err(|e| SinkError::io("make the folder", &folder.display().to_string(), &e))?;
+                    std::fs::create_dir_all(folder).map_err(|e| {
+                        SinkError::io("make the folder", &folder.display().to_string(), &e)
+                    })?;
                 }
                 self.made = true;
             }
             Err(e) => return Err(SinkError::io("open", &place, &e)),
         }
         // No URI flag: a path is a path.
-        let flags =
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(&self.path, flags).map_err(|e| explain("open", &place, &e))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)
+            .map_err(|e| explain("open", &place, &e))?;
         let fail = |e: rusqlite::Error| explain("open", &place, &e);
         connection.busy_timeout(self.busy).map_err(fail)?;
         if connection.is_readonly("main").map_err(fail)? {
             return Err(read_only(&place));
         }
         // Reads the file's head: here a file that is no database is found.
-        connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0)).map_err(fail)?;
-        connection.execute_batch("PRAGMA cache_size = -16384; PRAGMA cell_size_check = OFF").map_err(fail)?;
+        connection
+            .query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0))
+            .map_err(fail)?;
+        connection
+            .execute_batch("PRAGMA cache_size = -16384; PRAGMA cell_size_check = OFF")
+            .map_err(fail)?;
         connection.set_prepared_statement_cache_capacity(256);
         Ok(connection)
     }
 
     fn begin(&mut self) -> Result<(), SinkError> {
-        if !self.in_transaction {
-            if let Some(c) = &self.connection {
-                c.execute_batch("BEGIN IMMEDIATE").map_err(|e| explain("write to", &self.place(), &e))?;
-                self.in_transaction = true;
-            }
+        if !self.in_transaction
+            && let Some(c) = &self.connection
+        {
+            c.execute_batch("BEGIN IMMEDIATE")
+                .map_err(|e| explain("write to", &self.place(), &e))?;
+            self.in_transaction = true;
         }
         Ok(())
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
         if let Some((message, help)) = &self.failed {
-            return Err(SinkError { message: message.clone(), help: help.clone(), closed_pipe: false });
+            return Err(SinkError {
+                message: message.clone(),
+                help: help.clone(),
+                closed_pipe: false,
+            });
         }
         if self.in_transaction {
             if let Some(c) = &self.connection {
-                let done = c.execute_batch("COMMIT").map_err(|e| explain("commit to", &self.place(), &e));
+                let done = c
+                    .execute_batch("COMMIT")
+                    .map_err(|e| explain("commit to", &self.place(), &e));
                 if let Err(e) = done {
                     self.rollback();
                     self.failed = Some((e.message.clone(), e.help.clone()));
@@ -234,13 +279,15 @@ fn explain(verb: &str, place: &str, error: &rusqlite::Error) -> SinkError {
     let e = |reason: &str| SinkError::new(format!("cannot {verb} {place}: {reason}"));
     match code {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            e("another process has locked it").help("close the program that writes to it, and run again")
+            e("another process has locked it")
+                .help("close the program that writes to it, and run again")
         }
         Some(ErrorCode::ReadOnly) => read_only(place),
-        Some(ErrorCode::NotADatabase) => e("it is not an SQLite file").help("write to another path"),
-        Some(ErrorCode::DatabaseCorrupt) => {
-            e("the file is damaged").help("write to another path, or repair it: `sqlite3 FILE .recover`")
+        Some(ErrorCode::NotADatabase) => {
+            e("it is not an SQLite file").help("write to another path")
         }
+        Some(ErrorCode::DatabaseCorrupt) => e("the file is damaged")
+            .help("write to another path, or repair it: `sqlite3 FILE .recover`"),
         Some(ErrorCode::DiskFull) => {
             e("no space left on device").help("free some space, or write to another disk")
         }
@@ -248,9 +295,8 @@ fn explain(verb: &str, place: &str, error: &rusqlite::Error) -> SinkError {
             e("permission denied, or its folder cannot be written")
                 .help("SQLite makes a journal beside the file: the folder must be writable too")
         }
-        Some(ErrorCode::SystemIoFailure) => {
-            e(&format!("{text}; the disk may be full or gone")).help("free some space, or write to another disk")
-        }
+        Some(ErrorCode::SystemIoFailure) => e(&format!("{text}; the disk may be full or gone"))
+            .help("free some space, or write to another disk"),
         _ => e(&text),
     }
 }
@@ -290,10 +336,18 @@ impl Table {
         create: bool,
         place: String,
     ) -> Self {
-        let columns: Vec<_> = event.leaves.iter().map(|l| (l.column.clone(), l.ty)).collect();
+        let columns: Vec<_> = event
+            .leaves
+            .iter()
+            .map(|l| (l.column.clone(), l.ty))
+            .collect();
         let names: Vec<_> = columns.iter().map(|c| quoted(&c.0)).collect();
         let marks = vec!["?"; columns.len()].join(", ");
-        let insert = format!("INSERT INTO {} ({}) VALUES ({marks})", quoted(&name), names.join(", "));
+        let insert = format!(
+            "INSERT INTO {} ({}) VALUES ({marks})",
+            quoted(&name),
+            names.join(", ")
+        );
         Table {
             database,
             place,
@@ -330,18 +384,31 @@ impl Table {
                 return Err(SinkError::new(format!("there is no {place}"))
                     .help("make the table, or write `create: true` to have it made"));
             }
-            let columns: Vec<_> =
-                self.columns.iter().map(|(name, ty)| format!("{} {}", quoted(name), sql_type(*ty))).collect();
-            let sql = format!("CREATE TABLE {} ({})", quoted(&self.name), columns.join(", "));
-            return connection.execute_batch(&sql).map_err(|e| explain("make", &place, &e));
+            let columns: Vec<_> = self
+                .columns
+                .iter()
+                .map(|(name, ty)| format!("{} {}", quoted(name), sql_type(*ty)))
+                .collect();
+            let sql = format!(
+                "CREATE TABLE {} ({})",
+                quoted(&self.name),
+                columns.join(", ")
+            );
+            return connection
+                .execute_batch(&sql)
+                .map_err(|e| explain("make", &place, &e));
         };
         if kind != "table" {
-            return Err(SinkError::new(format!("cannot write to {place}: it is a {kind}"))
-                .help("name a table, or another name for a new one"));
+            return Err(
+                SinkError::new(format!("cannot write to {place}: it is a {kind}"))
+                    .help("name a table, or another name for a new one"),
+            );
         }
         self.check_columns(connection, strict)?;
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(&self.name));
-        let has_row: bool = connection.query_row(&sql, [], |row| row.get(0)).map_err(fail)?;
+        let has_row: bool = connection
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(fail)?;
         match self.if_exists {
             IfExists::Error if has_row => Err(SinkError::new(format!("{place} has rows already")).help(
                 "write `if_exists: replace` (or `--if-exists replace`) to delete them with the first \
@@ -392,7 +459,11 @@ impl Table {
                 Some(f) if f.hidden != 0 => wrong.push(format!("column {name} is computed")),
                 Some(f) if !holds(&f.declared, strict, ty.base) => wrong.push(format!(
                     "column {name} is {}, the field is {ty} and needs {}",
-                    if f.declared.is_empty() { "untyped" } else { &f.declared },
+                    if f.declared.is_empty() {
+                        "untyped"
+                    } else {
+                        &f.declared
+                    },
                     sql_type(*ty)
                 )),
                 Some(f) if f.not_null && ty.nullable => {
@@ -402,17 +473,27 @@ impl Table {
             }
         }
         for f in &found {
-            let ours = self.columns.iter().any(|c| c.0.eq_ignore_ascii_case(&f.name));
+            let ours = self
+                .columns
+                .iter()
+                .any(|c| c.0.eq_ignore_ascii_case(&f.name));
             let row_id = f.key > 0 && f.declared.eq_ignore_ascii_case("integer");
             if !ours && f.hidden == 0 && f.not_null && f.default.is_none() && !row_id {
-                wrong.push(format!("column {} is NOT NULL without a default, and no field fills it", f.name));
+                wrong.push(format!(
+                    "column {} is NOT NULL without a default, and no field fills it",
+                    f.name
+                ));
             }
         }
         if wrong.is_empty() {
             return Ok(());
         }
-        Err(SinkError::new(format!("{} has other columns than its event: {}", self.place, wrong.join("; ")))
-            .help("write to another table, change this one, or drop it to have it made"))
+        Err(SinkError::new(format!(
+            "{} has other columns than its event: {}",
+            self.place,
+            wrong.join("; ")
+        ))
+        .help("write to another table, change this one, or drop it to have it made"))
     }
 
     fn delete_old(&mut self, connection: &Connection) -> Result<(), SinkError> {
@@ -480,7 +561,9 @@ impl Sink for Table {
     fn open(&mut self, _: &Opening) -> Result<Option<Position>, SinkError> {
         let shared = self.database.clone();
         let mut database = lock(&shared);
-        let result = database.ready().and_then(|connection| self.prepare(connection));
+        let result = database
+            .ready()
+            .and_then(|connection| self.prepare(connection));
         if result.is_ok() {
             self.open = true;
             database.users += 1;
@@ -496,13 +579,18 @@ impl Sink for Table {
 
     fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
         let Payload::Batch(batch) = &chunk.payload else {
-            return Err(SinkError::new(format!("{} takes records, not text", self.place)));
+            return Err(SinkError::new(format!(
+                "{} takes records, not text",
+                self.place
+            )));
         };
         let shared = self.database.clone();
         let mut database = lock(&shared);
         self.settle(&database);
         let connection = database.ready()?;
-        let done = self.delete_old(connection).and_then(|()| self.insert(connection, batch));
+        let done = self
+            .delete_old(connection)
+            .and_then(|()| self.insert(connection, batch));
         if let Err(e) = done {
             // Half a chunk may be in the transaction, and no other table shall commit it.
             database.rollback();
@@ -534,7 +622,10 @@ impl Sink for Table {
         self.committed = self.written;
         self.open = false;
         database.leave();
-        Ok(Finished { place: self.place.clone(), bytes: None })
+        Ok(Finished {
+            place: self.place.clone(),
+            bytes: None,
+        })
     }
 
     fn abort(&mut self) -> String {
@@ -548,12 +639,20 @@ impl Sink for Table {
         } else if self.committed == 0 {
             return format!("{} was not touched", self.place);
         } else {
-            return format!("{} is complete: {}", self.place, text::events(self.committed));
+            return format!(
+                "{} is complete: {}",
+                self.place,
+                text::events(self.committed)
+            );
         }
         match self.committed {
             0 => format!("{} is as it was", self.place),
             n if self.had_rows => {
-                format!("{} holds its old rows and the first {} of this run", self.place, text::events(n))
+                format!(
+                    "{} holds its old rows and the first {} of this run",
+                    self.place,
+                    text::events(n)
+                )
             }
             n => format!("{} holds the first {}", self.place, text::events(n)),
         }

@@ -72,7 +72,11 @@ pub fn duration(ms: i64, out: &mut String) {
     out.clear();
     let sign = if ms < 0 { "-" } else { "" };
     let (s, rest) = (ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000);
-    let _ = if rest == 0 { write!(out, "{sign}{s}s") } else { write!(out, "{sign}{s}.{rest:03}s") };
+    let _ = if rest == 0 {
+        write!(out, "{sign}{s}s")
+    } else {
+        write!(out, "{sign}{s}.{rest:03}s")
+    };
 }
 
 #[cfg(test)]
@@ -93,10 +97,23 @@ mod tests {
             timestamp(ms, &mut t);
             assert_eq!(t, text);
         }
-        for (ms, text) in [(90_000, "90s"), (1_500, "1.500s"), (-1_500, "-1.500s"), (0, "0s"), (-5, "-0.005s")] {
+        for (ms, text) in [
+            (90_000, "90s"),
+            (1_500, "1.500s"),
+            (-1_500, "-1.500s"),
+            (0, "0s"),
+            (-5, "-0.005s"),
+        ] {
             duration(ms, &mut t);
             assert_eq!(t, text);
         }
-        assert_eq!((events(1), events(1024), events(1_000_000)), ("1 event".into(), "1,024 events".into(), "1,000,000 events".into()));
+        assert_eq!(
+            (events(1), events(1024), events(1_000_000)),
+            (
+                "1 event".into(),
+                "1,024 events".into(),
+                "1,000,000 events".into()
+            )
+        );
     }
 }
