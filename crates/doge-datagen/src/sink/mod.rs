@@ -17,6 +17,8 @@ mod sqlite;
 mod stdout;
 mod text;
 
+pub use text::{events, grouped};
+
 pub use kind::{Context, Identity, IfExists, Key, KeyValue, Made, Make, Settings, SinkKind, Takes};
 
 use doge_core::batch::{EventBatch, Position};

@@ -1,0 +1,1 @@
+//! From `sinks` and `--to` to outputs.
