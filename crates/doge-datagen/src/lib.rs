@@ -3,5 +3,8 @@
 pub use doge_core as core;
 
 pub mod destination;
+pub mod error;
 pub mod format;
+pub mod report;
 pub mod sink;
+pub mod spec;

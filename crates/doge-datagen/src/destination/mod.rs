@@ -11,6 +11,7 @@ mod resolve;
 mod template;
 mod to;
 
+pub(crate) use check::unknown_event;
 pub use check::{check, events_of, warn_unset};
 pub use resolve::{Request, resolve};
 pub use template::{Template, TemplateError};
