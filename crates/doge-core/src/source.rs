@@ -65,11 +65,17 @@ impl Source {
 
     /// Line and column of a byte offset, both from 1; the column counts characters.
     pub fn line_col(&self, offset: u32) -> (usize, usize) {
-        let line = self.lines.partition_point(|start| *start <= offset) - 1;
+        let offset = (offset as usize).min(self.text.len());
+        let line = self.lines.partition_point(|start| *start as usize <= offset) - 1;
         let start = self.lines[line] as usize;
-        let end = (offset as usize).min(self.text.len());
+        let end = offset;
         let col = String::from_utf8_lossy(&self.text.as_bytes()[start..end.max(start)]).chars().count() + 1;
         (line + 1, col)
+    }
+
+    /// The byte offset at which a line (from 1) begins.
+    pub(crate) fn line_start(&self, line: usize) -> usize {
+        self.lines[line - 1] as usize
     }
 
     /// The text of a line (from 1), without its line end.

@@ -3,8 +3,14 @@
 //! Nothing is resolved here: names are text, expressions are source. Meaning is `compile`'s affair.
 //! `sinks` stays a tree ([`Node`]) that the crate with the destinations checks.
 
+pub mod literal;
+pub mod node;
+mod yaml;
+
 use crate::source::{Source, Span, Spanned};
 use std::sync::Arc;
+
+pub use node::{Entries, Keys, is_ignored, known_entries, unknown_key};
 
 /// A tree of YAML values in file order, each with its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +35,8 @@ pub enum NodeKind {
     Sequence(Vec<Node>),
     /// A mapping in file order; keys are scalars and unique.
     Mapping(Vec<(Spanned<String>, Node)>),
+    /// Could not be read; the problem was reported, and nothing more is to be said of it.
+    Invalid,
 }
 
 /// The source text of one expression.
