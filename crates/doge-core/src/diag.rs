@@ -47,13 +47,13 @@ impl Diagnostic {
         Diagnostic { span: None, ..Self::error(code, Span::default(), message) }
     }
 
-    /// An error at a place.
+    /// An error at a place; none where that is [`Span::COMMAND_LINE`].
     pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
         Diagnostic {
             code,
             severity: Severity::Error,
             message: message.into(),
-            span: Some(span),
+            span: (span != Span::COMMAND_LINE).then_some(span),
             label: String::new(),
             related: Vec::new(),
             notes: Vec::new(),

@@ -13,6 +13,10 @@ pub struct Span {
 }
 
 impl Span {
+    /// The place of a value that is not in the file: it came from the command line. A problem there
+    /// has no place.
+    pub const COMMAND_LINE: Span = Span { start: u32::MAX, end: u32::MAX };
+
     /// The range from `start` to `end`, both byte offsets.
     pub fn new(start: usize, end: usize) -> Self {
         Span { start: start as u32, end: end.max(start) as u32 }
@@ -48,6 +52,8 @@ pub struct Source {
     /// The text.
     pub text: String,
     lines: Vec<u32>,
+    /// Where the bytes it was made from ceased to be UTF-8.
+    pub(crate) not_utf8: Option<u32>,
 }
 
 impl Source {
@@ -60,7 +66,20 @@ impl Source {
         let lines = std::iter::once(0)
             .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1))
             .collect();
-        Source { name: name.into(), text, lines }
+        Source { name: name.into(), text, lines, not_utf8: None }
+    }
+
+    /// The source of a file whose bytes may be anything; what is not UTF-8 becomes U+FFFD, and the
+    /// first place of it is kept.
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Self {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::new(name, text),
+            Err(e) => {
+                let not_utf8 = Some(e.valid_up_to() as u32);
+                Source { not_utf8, ..Self::new(name, String::from_utf8_lossy(bytes)) }
+            }
+        }
     }
 
     /// Line and column of a byte offset, both from 1; the column counts characters.

@@ -95,6 +95,7 @@ impl Parser<'_> {
             let close = if bracket == '[' { ']' } else { '}' };
             let d = Diagnostic::error("E0123", Span::new(open, open + 1), format!("this `{bracket}` is never closed"));
             self.diags.push(d.help(format!("write the missing `{close}`")));
+            self.lossy = true;
             if outside {
                 self.pos = self.line_start - 1;
                 self.line_start = self.b[..self.pos].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);

@@ -32,6 +32,8 @@ pub(crate) struct Tree {
     /// By first byte of a scalar that is quoted, a block or over several lines: the place of each
     /// byte of its text, and of its end.
     offsets: HashMap<u32, Vec<u32>>,
+    /// Lines were skipped: keys may be missing from the tree.
+    pub lossy: bool,
 }
 
 impl Tree {
@@ -60,13 +62,19 @@ pub(crate) fn parse(source: &Source, diags: &mut Diagnostics) -> Option<Tree> {
         diags.push(Diagnostic::general("E0127", "the model is larger than 256 MiB"));
         return None;
     }
+    if let Some(at) = source.not_utf8 {
+        let at = at as usize;
+        let d = Diagnostic::error("E0107", Span::new(at, at + 3), "the file is not UTF-8 text");
+        diags.push(d.label("no character begins with this byte").help("is this the right file? Save models as UTF-8 text"));
+        return None;
+    }
     if let Some(d) = binary(text) {
         diags.push(d);
         return None;
     }
-    let mut parser = Parser { text, b: text.as_bytes(), pos: 0, line_start: 0, depth: 0, offsets: HashMap::new(), diags };
+    let mut parser = Parser { text, b: text.as_bytes(), pos: 0, line_start: 0, depth: 0, offsets: HashMap::new(), lossy: false, diags };
     let root = parser.document().ok().flatten()?;
-    Some(Tree { root, offsets: parser.offsets })
+    Some(Tree { root, offsets: parser.offsets, lossy: parser.lossy })
 }
 
 /// The problem with a text that is not text.
@@ -75,10 +83,6 @@ fn binary(text: &str) -> Option<Diagnostic> {
     while let Some((i, c)) = chars.next() {
         let next_is_line = matches!(chars.peek(), Some((_, '\n')));
         let fine = c == '\t' || c == '\n' || (c == '\r' && (next_is_line || chars.peek().is_none())) || !c.is_control();
-        if c == '\u{fffd}' {
-            let d = Diagnostic::error("E0107", Span::new(i, i + 3), "the file is not valid UTF-8");
-            return Some(d.label("not a character").help("save the model as UTF-8 text"));
-        }
         if fine || c == '\u{85}' {
             continue;
         }
@@ -102,6 +106,7 @@ struct Parser<'a> {
     line_start: usize,
     depth: usize,
     offsets: HashMap<u32, Vec<u32>>,
+    lossy: bool,
     diags: &'a mut Diagnostics,
 }
 
@@ -255,6 +260,7 @@ impl<'a> Parser<'a> {
 
     /// Moves to the first line after this one that is not indented deeper than `parent`.
     fn recover(&mut self, parent: isize) -> Halt {
+        self.lossy = true;
         loop {
             let rest = &self.b[self.pos..];
             match rest.iter().position(|b| *b == b'\n') {
