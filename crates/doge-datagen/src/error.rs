@@ -96,7 +96,11 @@ impl Error {
     /// All that a person should read, several lines: places, rules, ways out, what is safe.
     pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
-        let (red, blue, off) = if color { ("\x1b[1;31m", "\x1b[1;34m", "\x1b[0m") } else { ("", "", "") };
+        let (red, blue, off) = if color {
+            ("\x1b[1;31m", "\x1b[1;34m", "\x1b[0m")
+        } else {
+            ("", "", "")
+        };
         let error = |out: &mut String, message: &str| {
             out.push_str(&format!("{red}error{off}: {message}\n"));
         };
@@ -105,7 +109,10 @@ impl Error {
             out.push_str(&format!("  {blue}{word}{off}: {text}\n"));
         };
         match self {
-            Error::Model { source, diagnostics } => out.push_str(&diagnostics.render(source, color)),
+            Error::Model {
+                source,
+                diagnostics,
+            } => out.push_str(&diagnostics.render(source, color)),
             Error::Read { .. } => error(&mut out, &self.to_string()),
             Error::Usage(diagnostics) => {
                 for d in &diagnostics.0 {
@@ -149,21 +156,27 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let diagnostics = |f: &mut fmt::Formatter<'_>, list: &Diagnostics, name: Option<&Source>| {
-            let Some(first) = list.0.first() else { return f.write_str("the model is wrong") };
-            if let (Some(source), Some(span)) = (name, first.span) {
-                let (line, column) = source.line_col(span.start);
-                write!(f, "{}:{line}:{column}: ", source.name)?;
-            }
-            f.write_str(&first.message)?;
-            match list.counts().0 {
-                0 | 1 => Ok(()),
-                n => write!(f, " (and {} more)", n - 1),
-            }
-        };
+        let diagnostics =
+            |f: &mut fmt::Formatter<'_>, list: &Diagnostics, name: Option<&Source>| {
+                let Some(first) = list.0.first() else {
+                    return f.write_str("the model is wrong");
+                };
+                if let (Some(source), Some(span)) = (name, first.span) {
+                    let (line, column) = source.line_col(span.start);
+                    write!(f, "{}:{line}:{column}: ", source.name)?;
+                }
+                f.write_str(&first.message)?;
+                match list.counts().0 {
+                    0 | 1 => Ok(()),
+                    n => write!(f, " (and {} more)", n - 1),
+                }
+            };
         match self {
             Error::Read { name, reason } => write!(f, "cannot read the model {name}: {reason}"),
-            Error::Model { source, diagnostics: list } => diagnostics(f, list, Some(source)),
+            Error::Model {
+                source,
+                diagnostics: list,
+            } => diagnostics(f, list, Some(source)),
             Error::Usage(list) => diagnostics(f, list, None),
             Error::Stopped(stopped) => match &stopped.cause {
                 Cause::Open(errors) => match errors.first() {

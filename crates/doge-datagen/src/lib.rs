@@ -6,5 +6,6 @@ pub mod destination;
 pub mod error;
 pub mod format;
 pub mod report;
+pub mod run;
 pub mod sink;
 pub mod spec;

@@ -107,11 +107,20 @@ impl RunReport {
     }
 
     /// Sets the transitions from counters by population and transition (states in order, flat).
-    pub fn set_transitions(&mut self, layout: &Layout, attempts: &[Vec<u64>], blocked: &[Vec<u64>]) {
-        let count = |list: &[Vec<u64>], p: usize, t: usize| list.get(p).and_then(|l| l.get(t)).copied().unwrap_or(0);
+    pub fn set_transitions(
+        &mut self,
+        layout: &Layout,
+        attempts: &[Vec<u64>],
+        blocked: &[Vec<u64>],
+    ) {
+        let count = |list: &[Vec<u64>], p: usize, t: usize| {
+            list.get(p).and_then(|l| l.get(t)).copied().unwrap_or(0)
+        };
         self.transitions.clear();
         for (p, states) in layout.names.iter().enumerate() {
-            let all = states.iter().flat_map(|(state, list)| list.iter().map(move |t| (state, t)));
+            let all = states
+                .iter()
+                .flat_map(|(state, list)| list.iter().map(move |t| (state, t)));
             for (t, (state, transition)) in all.enumerate() {
                 self.transitions.push(TransitionReport {
                     population: layout.populations[p].clone(),
@@ -128,7 +137,9 @@ impl RunReport {
     /// else.
     pub fn mostly_blocked(&self) -> impl Iterator<Item = &TransitionReport> {
         // A handful of attempts says nothing.
-        self.transitions.iter().filter(|t| t.attempts >= 100 && t.blocked as u128 * 10 > t.attempts as u128 * 9)
+        self.transitions
+            .iter()
+            .filter(|t| t.attempts >= 100 && t.blocked as u128 * 10 > t.attempts as u128 * 9)
     }
 
     /// The report as one JSON object, keys always in the same order, with a line end.
@@ -151,7 +162,10 @@ impl RunReport {
             None => j.raw("error", "null"),
         }
         j.number("seed", self.seed);
-        j.text("shard", &format!("{}/{}", self.shard.0.max(1), self.shard.1.max(1)));
+        j.text(
+            "shard",
+            &format!("{}/{}", self.shard.0.max(1), self.shard.1.max(1)),
+        );
         j.number("threads", self.threads);
         j.text("start", &instant(self.start_ms));
         j.text("end", &instant(self.end_ms));
@@ -164,7 +178,10 @@ impl RunReport {
         j.number("blocked", self.blocked());
         j.number("total_events", self.total_events());
         j.raw("wall_seconds", &format!("{:.6}", self.wall.as_secs_f64()));
-        j.raw("events_per_second", &format!("{:.1}", self.events_per_second()));
+        j.raw(
+            "events_per_second",
+            &format!("{:.1}", self.events_per_second()),
+        );
         j.open(Some("events"), '{');
         self.events.iter().for_each(|(name, n)| j.number(name, n));
         j.close('}');
@@ -212,9 +229,17 @@ impl RunReport {
             events(self.total_events()),
             seconds(self.wall),
             self.seed,
-            if self.shard.1 > 1 { format!(", shard {}/{}", self.shard.0, self.shard.1) } else { String::new() }
+            if self.shard.1 > 1 {
+                format!(", shard {}/{}", self.shard.0, self.shard.1)
+            } else {
+                String::new()
+            }
         );
-        let subjects: Vec<_> = self.subjects.iter().map(|(name, n)| format!("{} {name}", grouped(*n))).collect();
+        let subjects: Vec<_> = self
+            .subjects
+            .iter()
+            .map(|(name, n)| format!("{} {name}", grouped(*n)))
+            .collect();
         let _ = writeln!(
             out,
             "  simulated  {} to {} ({} of {})",
@@ -223,11 +248,28 @@ impl RunReport {
             plural(self.ticks, "tick"),
             span(self.tick_ms)
         );
-        let _ = writeln!(out, "  subjects   {}", if subjects.is_empty() { "none".into() } else { subjects.join(", ") });
-        let _ = writeln!(out, "  attempts   {}, {} of them blocked", grouped(self.attempts()), grouped(self.blocked()));
+        let _ = writeln!(
+            out,
+            "  subjects   {}",
+            if subjects.is_empty() {
+                "none".into()
+            } else {
+                subjects.join(", ")
+            }
+        );
+        let _ = writeln!(
+            out,
+            "  attempts   {}, {} of them blocked",
+            grouped(self.attempts()),
+            grouped(self.blocked())
+        );
         if !self.events.is_empty() {
             let _ = writeln!(out, "\n  events by type");
-            let rows: Vec<_> = self.events.iter().map(|(name, n)| (name.as_str(), grouped(*n))).collect();
+            let rows: Vec<_> = self
+                .events
+                .iter()
+                .map(|(name, n)| (name.as_str(), grouped(*n)))
+                .collect();
             table(&mut out, &rows);
         }
         if !self.outputs.is_empty() {
@@ -236,14 +278,23 @@ impl RunReport {
                 .outputs
                 .iter()
                 .map(|o| {
-                    let size = o.bytes.map_or_else(String::new, |b| format!("  {}", bytes(b)));
+                    let size = o
+                        .bytes
+                        .map_or_else(String::new, |b| format!("  {}", bytes(b)));
                     (o.place.as_str(), format!("{}{size}", grouped(o.events)))
                 })
                 .collect();
             let width = rows.iter().map(|r| r.0.chars().count()).max().unwrap_or(0);
-            let numbers = self.outputs.iter().map(|o| grouped(o.events).len()).max().unwrap_or(0);
+            let numbers = self
+                .outputs
+                .iter()
+                .map(|o| grouped(o.events).len())
+                .max()
+                .unwrap_or(0);
             for o in &self.outputs {
-                let size = o.bytes.map_or_else(String::new, |b| format!("  {}", bytes(b)));
+                let size = o
+                    .bytes
+                    .map_or_else(String::new, |b| format!("  {}", bytes(b)));
                 let pad = width - o.place.chars().count();
                 let _ = writeln!(
                     out,
@@ -275,7 +326,11 @@ fn table(out: &mut String, rows: &[(&str, String)]) {
     let names = rows.iter().map(|r| r.0.chars().count()).max().unwrap_or(0);
     let numbers = rows.iter().map(|r| r.1.len()).max().unwrap_or(0);
     for (name, n) in rows {
-        let _ = writeln!(out, "    {name}{}  {n:>numbers$}", " ".repeat(names - name.chars().count()));
+        let _ = writeln!(
+            out,
+            "    {name}{}  {n:>numbers$}",
+            " ".repeat(names - name.chars().count())
+        );
     }
 }
 
@@ -298,14 +353,24 @@ fn short_instant(ms: i64) -> String {
 /// A wall time: `0.42 s`, `3 min 20 s`.
 fn seconds(d: Duration) -> String {
     let s = d.as_secs_f64();
-    if s < 120.0 { format!("{s:.2} s") } else { format!("{} min {} s", s as u64 / 60, s as u64 % 60) }
+    if s < 120.0 {
+        format!("{s:.2} s")
+    } else {
+        format!("{} min {} s", s as u64 / 60, s as u64 % 60)
+    }
 }
 
 /// A simulated duration as the model would write it: `1m`, `1h30m`, `250ms`.
 fn span(ms: i64) -> String {
     let mut rest = ms.max(0);
     let mut out = String::new();
-    for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+    for (unit, length) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+        ("ms", 1),
+    ] {
         if rest >= length {
             let _ = write!(out, "{}{unit}", rest / length);
             rest %= length;
@@ -325,7 +390,11 @@ fn bytes(n: u64) -> String {
         value /= 1000.0;
         unit = next;
     }
-    if unit == "B" { format!("{n} B") } else { format!("{value:.1} {unit}") }
+    if unit == "B" {
+        format!("{n} B")
+    } else {
+        format!("{value:.1} {unit}")
+    }
 }
 
 /// Writes JSON with keys in the order given.
@@ -466,12 +535,24 @@ mod tests {
     #[test]
     fn json_has_its_keys_in_order() {
         let json = report().to_json();
-        let keys = ["version", "law", "model", "outcome", "error", "seed", "shard", "threads", "start", "end"];
-        let at: Vec<_> = keys.iter().map(|k| json.find(&format!("\"{k}\": ")).expect("the key is there")).collect();
+        let keys = [
+            "version", "law", "model", "outcome", "error", "seed", "shard", "threads", "start",
+            "end",
+        ];
+        let at: Vec<_> = keys
+            .iter()
+            .map(|k| json.find(&format!("\"{k}\": ")).expect("the key is there"))
+            .collect();
         assert!(at.is_sorted(), "{json}");
         assert!(json.contains("\"model\": \"bank \\\"x\\\"\","));
-        assert!(json.contains("\"events\": {\n    \"trx\": 1234,\n    \"loan\": 1\n  },"), "{json}");
+        assert!(
+            json.contains("\"events\": {\n    \"trx\": 1234,\n    \"loan\": 1\n  },"),
+            "{json}"
+        );
         let empty = RunReport::default().to_json();
-        assert!(empty.contains("\"subjects\": {},") && empty.ends_with("\"transitions\": []\n}\n"), "{empty}");
+        assert!(
+            empty.contains("\"subjects\": {},") && empty.ends_with("\"transitions\": []\n}\n"),
+            "{empty}"
+        );
     }
 }

@@ -9,9 +9,8 @@ use crate::sink::IfExists;
 use doge_core::batch::IdMap;
 use doge_core::diag::{Diagnostic, Diagnostics, nearest, shown};
 use doge_core::model::Model;
-use doge_core::source::{Source, Spanned};
-use doge_core::spec::{Length, Spec, literal};
-use doge_core::value::Value;
+use doge_core::source::Source;
+use doge_core::spec::Overrides;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
@@ -71,10 +70,16 @@ impl ModelText {
     /// [`Error::Read`] where it cannot be read or is no UTF-8 text.
     pub fn read(path: &str) -> Result<ModelText, Error> {
         let name = if path == "-" { "<stdin>" } else { path };
-        let fail = |reason: String| Error::Read { name: name.to_owned(), reason };
+        let fail = |reason: String| Error::Read {
+            name: name.to_owned(),
+            reason,
+        };
         let mut bytes = Vec::new();
         let read = if path == "-" {
-            std::io::stdin().lock().take(MOST_TEXT + 1).read_to_end(&mut bytes)
+            std::io::stdin()
+                .lock()
+                .take(MOST_TEXT + 1)
+                .read_to_end(&mut bytes)
         } else {
             if Path::new(path).is_dir() {
                 return Err(fail("it is a folder".into()));
@@ -87,25 +92,15 @@ impl ModelText {
         }
         let text = String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
-            fail(format!("it is not UTF-8 text (byte {at} is the first that is not)"))
+            fail(format!(
+                "it is not UTF-8 text (byte {at} is the first that is not)"
+            ))
         })?;
-        Ok(ModelText { name: name.to_owned(), text })
+        Ok(ModelText {
+            name: name.to_owned(),
+            text,
+        })
     }
-}
-
-/// What replaces parts of a model.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Overrides {
-    /// The seed.
-    pub seed: Option<u64>,
-    /// Parameters by name, as text; the model's literal gives the type.
-    pub params: Vec<(String, String)>,
-    /// Numbers of subjects by population; without a name, of the only population.
-    pub counts: Vec<(Option<String>, u64)>,
-    /// The length.
-    pub length: Option<Length>,
-    /// The first instant, milliseconds since the epoch.
-    pub start_ms: Option<i64>,
 }
 
 /// A range of ids.
@@ -148,7 +143,8 @@ impl Progress {
         self.start_ms.store(start_ms, Ordering::Relaxed);
         self.now_ms.store(start_ms, Ordering::Relaxed);
         self.end_ms.store(end_ms, Ordering::Relaxed);
-        self.most_events.store(most_events.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.most_events
+            .store(most_events.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// So many events are written in all, and everything before `now_ms` is simulated.
@@ -173,8 +169,11 @@ impl Progress {
 impl Snapshot {
     /// The part that is done, from 0 to 1.
     pub fn part(&self) -> f64 {
-        let time = (self.now_ms - self.start_ms) as f64 / ((self.end_ms - self.start_ms) as f64).max(1.0);
-        let events = self.most_events.map_or(0.0, |most| self.events as f64 / most as f64);
+        let time =
+            (self.now_ms - self.start_ms) as f64 / ((self.end_ms - self.start_ms) as f64).max(1.0);
+        let events = self
+            .most_events
+            .map_or(0.0, |most| self.events as f64 / most as f64);
         time.max(events).clamp(0.0, 1.0)
     }
 }
@@ -223,7 +222,10 @@ impl Prepared {
 /// A problem of the model where it has a place in it, else of the command.
 fn failed(source: &Arc<Source>, diagnostics: Diagnostics) -> Error {
     if diagnostics.0.iter().any(|d| d.span.is_some()) {
-        Error::Model { source: source.clone(), diagnostics }
+        Error::Model {
+            source: source.clone(),
+            diagnostics,
+        }
     } else {
         Error::Usage(diagnostics)
     }
@@ -235,11 +237,16 @@ fn failed(source: &Arc<Source>, diagnostics: Diagnostics) -> Error {
 /// [`Error::Model`] with every problem of the model, or [`Error::Usage`] with every problem of the rest.
 pub fn prepare(run: &RunSpec) -> Result<Prepared, Error> {
     let source = Arc::new(Source::new(run.model.name.clone(), run.model.text.clone()));
-    let model_error = |diagnostics| Error::Model { source: source.clone(), diagnostics };
-    let mut diags = Diagnostics::default();
-    let mut spec = front_end(&source, &mut diags).map_err(model_error)?;
+    let model_error = |diagnostics| Error::Model {
+        source: source.clone(),
+        diagnostics,
+    };
+    let (mut spec, mut diags) =
+        doge_core::spec::parse(&source.text, &source.name).map_err(model_error)?;
     let mut usage = Diagnostics::default();
-    apply(&mut spec, &run.overrides, &mut usage);
+    if let Err(problems) = spec.apply(&run.overrides) {
+        usage.extend(problems);
+    }
     let from_model = match &spec.sinks {
         Some(sinks) => destination::check(sinks, &destination::events_of(&spec), &mut diags),
         None => vec![destination::default_destination()],
@@ -266,101 +273,79 @@ pub fn prepare(run: &RunSpec) -> Result<Prepared, Error> {
         }
     };
     diags.sort();
-    let Some(model) = model else { return Err(model_error(diags)) };
+    let Some(model) = model else {
+        return Err(model_error(diags));
+    };
     let selected = select_events(&model, &run.events, &mut usage);
     let shard = run.shard.unwrap_or((1, 1));
     if shard.0 == 0 || shard.0 > shard.1 {
         usage.push(
-            Diagnostic::general("E0802", format!("there is no shard {}/{}", shard.0, shard.1))
-                .help("shards are 1/N to N/N"),
+            Diagnostic::general(
+                "E0802",
+                format!("there is no shard {}/{}", shard.0, shard.1),
+            )
+            .help("shards are 1/N to N/N"),
         );
     }
-    let ids = if usage.has_errors() { Vec::new() } else { select_ids(&model, &run.subjects, shard, &mut usage) };
+    let ids = if usage.has_errors() {
+        Vec::new()
+    } else {
+        select_ids(&model, &run.subjects, shard, &mut usage)
+    };
     if usage.has_errors() {
         return Err(Error::Usage(usage));
     }
-    Ok(Prepared { source, model, warnings: diags, destinations, selected, ids, shard })
-}
-
-/// Reads the model's text.
-fn front_end(source: &Arc<Source>, diags: &mut Diagnostics) -> Result<Spec, Diagnostics> {
-    let _ = diags;
-    doge_core::spec::parse(&source.text, &source.name)
-}
-
-fn apply(spec: &mut Spec, overrides: &Overrides, usage: &mut Diagnostics) {
-    if let Some(seed) = overrides.seed {
-        spec.seed = seed;
-    }
-    for (name, text) in &overrides.params {
-        let Some(param) = spec.params.iter_mut().find(|p| p.name.value == *name) else {
-            let e = Diagnostic::general("E0801", format!("--param {}: the model has no such parameter", shown(name)));
-            let names: Vec<&str> = spec.params.iter().map(|p| p.name.value.as_str()).collect();
-            usage.push(match nearest(name, names.iter().copied()) {
-                Some(n) => e.help(format!("did you mean {n}?")),
-                None if names.is_empty() => e.note("it has no `params` at all"),
-                None => e.note(format!("its parameters are {}", names.join(", "))),
-            });
-            continue;
-        };
-        let value = match &param.value.value {
-            Value::Int(_) => literal::int(text).map(Value::Int),
-            Value::Double(_) => literal::double(text).map(Value::Double),
-            Value::Bool(_) => match text.as_str() {
-                "true" => Ok(Value::Bool(true)),
-                "false" => Ok(Value::Bool(false)),
-                _ => Err(literal::LiteralError {
-                    message: format!("`{}` is neither true nor false", shown(text)),
-                    help: format!("write --param {name}=true or --param {name}=false"),
-                }),
-            },
-            _ => Ok(Value::String(text.clone())),
-        };
-        match value {
-            Ok(value) => param.value.value = value,
-            Err(e) => {
-                usage.push(Diagnostic::general("E0801", format!("--param {name}: {}", e.message)).help(e.help));
-            }
-        }
-    }
-    let names: Vec<String> = spec.subjects.iter().map(|p| p.name.value.clone()).collect();
-    for (name, count) in &overrides.counts {
-        if let Some(index) = population(&names, name.as_deref(), "--count", &count.to_string(), usage) {
-            let population = &mut spec.subjects[index];
-            population.count = Some(Spanned::new(*count, population.name.span));
-        }
-    }
-    if let Some(length) = overrides.length {
-        spec.clock.length = Some(Spanned::new(length, spec.clock.span));
-    }
-    if let Some(start) = overrides.start_ms {
-        spec.clock.start_ms = Some(Spanned::new(start, spec.clock.span));
-    }
+    Ok(Prepared {
+        source,
+        model,
+        warnings: diags,
+        destinations,
+        selected,
+        ids,
+        shard,
+    })
 }
 
 /// The index of a population, or of the only one.
 fn population(
     names: &[String],
     name: Option<&str>,
-    option: &str,
     value: &str,
     usage: &mut Diagnostics,
 ) -> Option<usize> {
-    let sign = if option == "--count" { '=' } else { ':' };
     let Some(name) = name else {
         if names.len() == 1 {
             return Some(0);
         }
-        let forms: Vec<_> = names.iter().map(|n| format!("{option} {n}{sign}{value}")).collect();
+        let forms: Vec<_> = names
+            .iter()
+            .map(|n| format!("--subjects {n}:{value}"))
+            .collect();
         usage.push(
-            Diagnostic::general("E0803", format!("{option} {value}: the model has {} populations", names.len()))
-                .help(if forms.is_empty() { "give the model one".into() } else { format!("write {}", forms.join(" or ")) }),
+            Diagnostic::general(
+                "E0803",
+                format!(
+                    "--subjects {value}: the model has {} populations",
+                    names.len()
+                ),
+            )
+            .help(if forms.is_empty() {
+                "give the model one".into()
+            } else {
+                format!("write {}", forms.join(" or "))
+            }),
         );
         return None;
     };
     let found = names.iter().position(|n| n == name);
     if found.is_none() {
-        let e = Diagnostic::general("E0803", format!("{option} {name}{sign}{value}: there is no population {}", shown(name)));
+        let e = Diagnostic::general(
+            "E0803",
+            format!(
+                "--subjects {name}:{value}: there is no population {}",
+                shown(name)
+            ),
+        );
         usage.push(match nearest(name, names.iter().map(String::as_str)) {
             Some(n) => e.help(format!("did you mean {n}?")),
             None => e.note(format!("the populations are {}", names.join(", "))),
@@ -386,7 +371,11 @@ fn select_events(model: &Model, events: &[String], usage: &mut Diagnostics) -> V
         }
     }
     let chosen = |name: &String| events.is_empty() || events.contains(name);
-    model.events.iter().map(|e| e.emitted && chosen(&e.name)).collect()
+    model
+        .events
+        .iter()
+        .map(|e| e.emitted && chosen(&e.name))
+        .collect()
 }
 
 fn select_ids(
@@ -399,7 +388,13 @@ fn select_ids(
     let mut chosen: Vec<Option<Range<u64>>> = model
         .populations
         .iter()
-        .map(|p| if ranges.is_empty() { Some(0..p.count) } else { None })
+        .map(|p| {
+            if ranges.is_empty() {
+                Some(0..p.count)
+            } else {
+                None
+            }
+        })
         .collect();
     for range in ranges {
         let text = match range.ids.end - range.ids.start {
@@ -407,21 +402,32 @@ fn select_ids(
             _ => format!("{}..{}", range.ids.start, range.ids.end),
         };
         let name = range.population.as_deref();
-        let Some(index) = population(&names, name, "--subjects", &text, usage) else { continue };
+        let Some(index) = population(&names, name, &text, usage) else {
+            continue;
+        };
         let count = model.populations[index].count;
         if range.ids.end > count || range.ids.is_empty() {
             usage.push(
-                Diagnostic::general("E0805", format!("--subjects {text}: {} has {count} subjects", names[index]))
-                    .help(match count {
-                        0 => "raise its count".to_owned(),
-                        1 => "its only id is 0".to_owned(),
-                        _ => format!("its ids are 0 to {}; the end of a range is excluded", count - 1),
-                    }),
+                Diagnostic::general(
+                    "E0805",
+                    format!("--subjects {text}: {} has {count} subjects", names[index]),
+                )
+                .help(match count {
+                    0 => "raise its count".to_owned(),
+                    1 => "its only id is 0".to_owned(),
+                    _ => format!(
+                        "its ids are 0 to {}; the end of a range is excluded",
+                        count - 1
+                    ),
+                }),
             );
         } else if chosen[index].is_some() {
             usage.push(
-                Diagnostic::general("E0805", format!("--subjects stands twice for {}", names[index]))
-                    .help("give one range for each population"),
+                Diagnostic::general(
+                    "E0805",
+                    format!("--subjects stands twice for {}", names[index]),
+                )
+                .help("give one range for each population"),
             );
         } else {
             chosen[index] = Some(range.ids.clone());

@@ -17,8 +17,8 @@ mod sqlite;
 mod stdout;
 mod text;
 
-pub(crate) use text::{io_reason, timestamp};
 pub use text::{events, grouped};
+pub(crate) use text::{io_reason, timestamp};
 
 pub use kind::{Context, Identity, IfExists, Key, KeyValue, Made, Make, Settings, SinkKind, Takes};
 
