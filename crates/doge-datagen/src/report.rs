@@ -1,6 +1,7 @@
 //! What a run did: for people as a summary, for programs as JSON.
 
 use crate::sink::{events, grouped, timestamp};
+use crate::spec::instant_text;
 use doge_core::batch::Layout;
 use std::fmt::Write;
 use std::time::Duration;
@@ -243,8 +244,8 @@ impl RunReport {
         let _ = writeln!(
             out,
             "  simulated  {} to {} ({} of {})",
-            short_instant(self.start_ms),
-            short_instant(self.end_ms),
+            instant_text(self.start_ms),
+            instant_text(self.end_ms),
             plural(self.ticks, "tick"),
             span(self.tick_ms)
         );
@@ -274,17 +275,12 @@ impl RunReport {
         }
         if !self.outputs.is_empty() {
             let _ = writeln!(out, "\n  written to");
-            let rows: Vec<_> = self
+            let width = self
                 .outputs
                 .iter()
-                .map(|o| {
-                    let size = o
-                        .bytes
-                        .map_or_else(String::new, |b| format!("  {}", bytes(b)));
-                    (o.place.as_str(), format!("{}{size}", grouped(o.events)))
-                })
-                .collect();
-            let width = rows.iter().map(|r| r.0.chars().count()).max().unwrap_or(0);
+                .map(|o| o.place.chars().count())
+                .max()
+                .unwrap_or(0);
             let numbers = self
                 .outputs
                 .iter()
@@ -302,7 +298,7 @@ impl RunReport {
                     o.place,
                     " ".repeat(pad),
                     grouped(o.events),
-                    if o.events == 1 { "event " } else { "events" }
+                    if o.events == 1 { "event" } else { "events" }
                 );
             }
         }
@@ -343,11 +339,6 @@ fn instant(ms: i64) -> String {
     let mut out = String::new();
     timestamp(ms, &mut out);
     out
-}
-
-/// An instant without milliseconds where there are none.
-fn short_instant(ms: i64) -> String {
-    instant(ms).replace(".000Z", "Z")
 }
 
 /// A wall time: `0.42 s`, `3 min 20 s`.
@@ -525,7 +516,7 @@ mod tests {
 
   written to
     out/trx.jsonl        1,234 events  98.8 kB
-    out/b.db table loan      1 event 
+    out/b.db table loan      1 event
 
   warning: user.offline.spending was blocked in 901 of 1,000 attempts
 "

@@ -11,6 +11,7 @@ use doge_core::diag::{Diagnostic, Diagnostics, nearest, shown};
 use doge_core::model::Model;
 use doge_core::source::Source;
 use doge_core::spec::Overrides;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
@@ -45,10 +46,39 @@ pub struct RunSpec {
     pub if_exists: Option<IfExists>,
     /// Windows of exactly so many ticks, for tests.
     pub window_ticks: Option<u64>,
+    /// Where `${NAME}` in the model's sinks comes from.
+    pub environment: Environment,
     /// Is kept up to date while the run goes on.
     pub progress: Option<Arc<Progress>>,
     /// When it becomes true the run ends with [`Cause::Cancelled`](crate::error::Cause::Cancelled).
     pub cancel: Option<Arc<AtomicBool>>,
+}
+
+/// Variables for `${NAME}` in the model's sinks.
+#[derive(Clone, Debug, Default)]
+pub enum Environment {
+    /// Those of this process.
+    #[default]
+    Process,
+    /// These and no others.
+    Fixed(BTreeMap<String, String>),
+}
+
+impl Environment {
+    /// The value of a variable. One that is not UTF-8 counts as not set.
+    pub fn get(&self, name: &str) -> Option<String> {
+        match self {
+            Environment::Process => std::env::var(name).ok(),
+            Environment::Fixed(map) => map.get(name).cloned(),
+        }
+    }
+}
+
+/// An instant as people read it: RFC 3339, milliseconds only where there are some.
+pub fn instant_text(ms: i64) -> String {
+    let mut out = String::new();
+    crate::sink::timestamp(ms, &mut out);
+    out.replace(".000Z", "Z")
 }
 
 /// A model as text, with the name under which it is shown.
@@ -202,18 +232,14 @@ impl Prepared {
     ///
     /// # Errors
     /// [`Error::Model`] or [`Error::Usage`]: a variable is not set, two outputs share a place, and the like.
-    pub fn outputs(
-        &self,
-        spec: &RunSpec,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Vec<Output>, Error> {
+    pub fn outputs(&self, spec: &RunSpec) -> Result<Vec<Output>, Error> {
         destination::resolve(&Request {
             destinations: &self.destinations,
             model: &self.model,
             selected: Some(&self.selected),
             if_exists: spec.if_exists,
             shard: self.shard,
-            environment,
+            environment: &|name| spec.environment.get(name),
         })
         .map_err(|d| failed(&self.source, d))
     }

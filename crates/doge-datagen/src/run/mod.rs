@@ -5,13 +5,13 @@ use crate::report::{Outcome, OutputReport, RunReport};
 use crate::sink::Opening;
 use crate::spec::{RunSpec, prepare};
 
-/// Runs a model with what `environment` says about `${NAME}`s.
+/// Runs a model.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn run(spec: &RunSpec, environment: &dyn Fn(&str) -> Option<String>) -> Result<RunReport, Error> {
+pub fn run(spec: &RunSpec) -> Result<RunReport, Error> {
     let prepared = prepare(spec)?;
-    let mut outputs = prepared.outputs(spec, environment)?;
+    let mut outputs = prepared.outputs(spec)?;
     let mut errors = Vec::new();
     for output in &mut outputs {
         if let Err(e) = output.sink.open(&Opening::default()) {

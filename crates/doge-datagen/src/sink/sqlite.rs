@@ -14,7 +14,7 @@ use super::{
     Chunk, Context, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Payload,
     Settings, Sink, SinkError, SinkKind, Takes, text,
 };
-use doge_core::batch::{EventBatch, Position};
+use doge_core::batch::{Cell, EventBatch, Position};
 use doge_core::model::Event;
 use doge_core::value::{Base, Ty, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -511,14 +511,19 @@ impl Table {
         let mut statement = connection.prepare_cached(&self.insert).map_err(fail)?;
         let text = &mut self.scratch;
         let mut made = String::new();
-        let mut last_site = usize::MAX;
+        let mut last = (usize::MAX, 0);
         for event in batch.events() {
             let site = event.site();
-            let same_site = event.site_index() == last_site;
-            last_site = event.site_index();
+            let (same_site, same_time) = (event.site_index() == last.0, event.time_ms == last.1);
+            last = (event.site_index(), event.time_ms);
             for (i, column) in site.fields.iter().enumerate() {
-                // Bindings stay from row to row.
-                if same_site && matches!(column.cell, doge_core::batch::Cell::Const(_)) {
+                // Bindings stay from row to row, and what stays the same is bound already.
+                let bound = match column.cell {
+                    Cell::Const(_) => same_site,
+                    Cell::Time => same_site && same_time,
+                    _ => false,
+                };
+                if bound {
                     continue;
                 }
                 let bound = match event.value(column, text) {
