@@ -1,2 +1,208 @@
-//! The command `doge`.
-fn main() {}
+//! The command `doge`: arguments in, one [`RunSpec`](doge_datagen::spec::RunSpec) out, and what people
+//! see of the run. Everything else is in the library.
+//!
+//! Standard output carries data only; words go to standard error, and the summary goes to standard
+//! output where no events do.
+
+mod args;
+mod progress;
+mod values;
+
+use args::{Args, Command, RunArgs};
+use clap::Parser;
+use doge_datagen::core::diag::Diagnostics;
+use doge_datagen::destination;
+use doge_datagen::error::{Cause, Error};
+use doge_datagen::report::{Outcome, RunReport};
+use doge_datagen::spec::{ModelText, Progress, RunSpec, prepare};
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let color = args.command.color().colors(std::io::stderr().is_terminal());
+    let code = match args.command {
+        Command::Run(args) => run(*args, color),
+        Command::Check(args) => check(&args, color),
+    };
+    ExitCode::from(code)
+}
+
+/// `doge run`.
+fn run(args: RunArgs, color: bool) -> u8 {
+    let (report_file, quiet) = (args.report.clone(), args.quiet);
+    let show = args
+        .progress
+        .progress(std::io::stderr().is_terminal(), quiet);
+    let result = args.into_spec().and_then(|mut spec| {
+        let cancel = Arc::new(AtomicBool::new(false));
+        stop_on_ctrl_c(&cancel);
+        spec.cancel = Some(cancel);
+        let progress = Arc::new(Progress::default());
+        spec.progress = Some(progress.clone());
+        let bar = progress::show(progress, show);
+        let result = doge_datagen::run::run(&spec);
+        bar.end();
+        result
+    });
+    let mut code = match &result {
+        Ok(report) => {
+            if !quiet {
+                print_summary(report);
+            }
+            0
+        }
+        Err(error) => {
+            print_error(error, color);
+            error.exit_code()
+        }
+    };
+    if let Some(path) = report_file
+        && let Err(reason) = write_report(&path, &result)
+    {
+        words(&format!(
+            "error: cannot write the report {path}: {reason}\n"
+        ));
+        code = if code == 0 { 1 } else { code };
+    }
+    code
+}
+
+/// `doge check`.
+fn check(args: &args::CheckArgs, color: bool) -> u8 {
+    let result = args.spec().and_then(|spec| {
+        let mut prepared = prepare(&spec)?;
+        let environment = |name: &str| spec.environment.get(name);
+        destination::warn_unset(&prepared.destinations, &environment, &mut prepared.warnings);
+        Ok(prepared)
+    });
+    match result {
+        Ok(prepared) => {
+            words(&prepared.warnings.render(&prepared.source, color));
+            let model = &prepared.model;
+            let states = || model.populations.iter().flat_map(|p| &p.states);
+            let transitions = states().map(|s| s.transitions.len()).sum();
+            verdict(&format!(
+                "{}: valid; {}, {}, {}, {}, {}; {}\n",
+                prepared.source.name,
+                plural(model.populations.len(), "population"),
+                plural(states().count(), "state"),
+                plural(transitions, "transition"),
+                plural(model.events.len(), "event"),
+                plural(prepared.destinations.len(), "destination"),
+                plural(prepared.warnings.counts().1, "warning"),
+            ));
+            0
+        }
+        Err(error) => {
+            print_error(&error, color);
+            if let Error::Model {
+                source,
+                diagnostics,
+            } = &error
+            {
+                verdict(&format!(
+                    "{}: wrong; {}\n",
+                    source.name,
+                    counts(diagnostics)
+                ));
+            }
+            error.exit_code()
+        }
+    }
+}
+
+fn counts(diagnostics: &Diagnostics) -> String {
+    let (errors, warnings) = diagnostics.counts();
+    format!(
+        "{}, {}",
+        plural(errors, "error"),
+        plural(warnings, "warning")
+    )
+}
+
+fn plural(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The first Ctrl-C asks the run to stop, which keeps what is safe; the second ends at once.
+fn stop_on_ctrl_c(cancel: &Arc<AtomicBool>) {
+    let cancel = cancel.clone();
+    // Without a handler Ctrl-C still ends the process; that is no reason not to run.
+    let _ = ctrlc::set_handler(move || {
+        if cancel.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        words("\nstopping; press Ctrl-C again to end at once\n");
+    });
+}
+
+fn print_summary(report: &RunReport) {
+    let text = report.summary();
+    // Where events went to standard output, nothing else may.
+    let is_stdout = |place: &str| {
+        place == "standard output"
+            || ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(&place)
+    };
+    if report.outputs.iter().any(|o| is_stdout(&o.place)) {
+        words(&text)
+    } else {
+        verdict(&text)
+    }
+}
+
+fn print_error(error: &Error, color: bool) {
+    words(&error.render(color));
+    if let Error::Model { diagnostics, .. } = error {
+        words(&format!("{}\n", counts(diagnostics)));
+    }
+}
+
+/// Text for people. That nobody reads it is no failure.
+fn words(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Text for people on standard output.
+fn verdict(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Writes the report of a run, or of one that did not begin.
+fn write_report(path: &str, result: &Result<RunReport, Error>) -> Result<(), String> {
+    let json = match result {
+        Ok(report) => report.to_json(),
+        Err(error) => {
+            let mut report = error.report().cloned().unwrap_or_default();
+            let cancelled =
+                matches!(error, Error::Stopped(s) if matches!(s.cause, Cause::Cancelled));
+            report.outcome = match (cancelled, error.exit_code()) {
+                (true, _) => Outcome::Cancelled,
+                (_, 0) => Outcome::Done,
+                _ => Outcome::Failed,
+            };
+            report.error.get_or_insert_with(|| error.to_string());
+            report.to_json()
+        }
+    };
+    let path = std::path::Path::new(path);
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+    folder
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(path, json))
+        .map_err(|e| {
+            let text = e.to_string();
+            text.split(" (os error")
+                .next()
+                .unwrap_or(&text)
+                .to_lowercase()
+        })
+}
+
+/// Reads the model, and puts the arguments around it.
+fn with_model(path: &str, mut spec: RunSpec) -> Result<RunSpec, Error> {
+    spec.model = ModelText::read(path)?;
+    Ok(spec)
+}

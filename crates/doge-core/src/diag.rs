@@ -3,6 +3,12 @@
 //! All stages push into one [`Diagnostics`]; it is sorted by place before it is shown. How it looks
 //! on a terminal is [`Diagnostics::render`]; nothing here prints.
 
+mod nearest;
+mod render;
+
+pub use nearest::nearest;
+pub use render::{MAX_SHOWN, shown};
+
 use crate::source::Span;
 
 /// How bad a problem is.
@@ -36,13 +42,18 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error at a place.
+    /// An error without a place: of the command line, or of the file as a whole.
+    pub fn general(code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic { span: None, ..Self::error(code, Span::default(), message) }
+    }
+
+    /// An error at a place; none where that is [`Span::COMMAND_LINE`].
     pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
         Diagnostic {
             code,
             severity: Severity::Error,
             message: message.into(),
-            span: Some(span),
+            span: (span != Span::COMMAND_LINE).then_some(span),
             label: String::new(),
             related: Vec::new(),
             notes: Vec::new(),
@@ -73,21 +84,48 @@ impl Diagnostic {
         self
     }
 
-    /// Adds a way out.
+    /// Adds a way out; a line break in it begins an indented line.
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 }
 
+/// More problems than this are not kept.
+pub const MAX_KEPT: usize = 10_000;
+
 /// All problems found so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// Adds a problem.
+    /// Adds a problem; beyond [`MAX_KEPT`] only the first error is still kept, so that a hostile file
+    /// cannot fill the memory.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        if self.0.len() < MAX_KEPT {
+            self.0.push(diagnostic);
+        } else if diagnostic.severity == Severity::Error && !self.has_errors() {
+            self.0.insert(0, diagnostic);
+        }
+    }
+
+    /// Adds all problems of another list.
+    pub fn extend(&mut self, other: Diagnostics) {
+        other.0.into_iter().for_each(|d| self.push(d));
+    }
+
+    /// How many errors and how many warnings there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let errors = self.0.iter().filter(|d| d.severity == Severity::Error).count();
+        (errors, self.0.len() - errors)
+    }
+
+    /// Sorts by place (what has none comes first) and drops repetitions.
+    pub fn sort(&mut self) {
+        self.0.sort_by(|a, b| {
+            (a.span, a.severity, a.code, &a.message).cmp(&(b.span, b.severity, b.code, &b.message))
+        });
+        self.0.dedup();
     }
 
     /// Whether one of them is an error.

@@ -13,6 +13,10 @@ pub struct Span {
 }
 
 impl Span {
+    /// The place of a value that is not in the file: it came from the command line. A problem there
+    /// has no place.
+    pub const COMMAND_LINE: Span = Span { start: u32::MAX, end: u32::MAX };
+
     /// The range from `start` to `end`, both byte offsets.
     pub fn new(start: usize, end: usize) -> Self {
         Span { start: start as u32, end: end.max(start) as u32 }
@@ -48,6 +52,8 @@ pub struct Source {
     /// The text.
     pub text: String,
     lines: Vec<u32>,
+    /// Where the bytes it was made from ceased to be UTF-8.
+    pub(crate) not_utf8: Option<u32>,
 }
 
 impl Source {
@@ -60,16 +66,35 @@ impl Source {
         let lines = std::iter::once(0)
             .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1))
             .collect();
-        Source { name: name.into(), text, lines }
+        Source { name: name.into(), text, lines, not_utf8: None }
+    }
+
+    /// The source of a file whose bytes may be anything; what is not UTF-8 becomes U+FFFD, and the
+    /// first place of it is kept.
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Self {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::new(name, text),
+            Err(e) => {
+                let not_utf8 = Some(e.valid_up_to() as u32);
+                Source { not_utf8, ..Self::new(name, String::from_utf8_lossy(bytes)) }
+            }
+        }
     }
 
     /// Line and column of a byte offset, both from 1; the column counts characters.
     pub fn line_col(&self, offset: u32) -> (usize, usize) {
-        let line = self.lines.partition_point(|start| *start <= offset) - 1;
+        let offset = (offset as usize).min(self.text.len());
+        let line = self.lines.partition_point(|start| *start as usize <= offset) - 1;
         let start = self.lines[line] as usize;
-        let end = (offset as usize).min(self.text.len());
+        let end = offset;
         let col = String::from_utf8_lossy(&self.text.as_bytes()[start..end.max(start)]).chars().count() + 1;
         (line + 1, col)
+    }
+
+    /// The byte offset at which a line (from 1) begins.
+    pub(crate) fn line_start(&self, line: usize) -> usize {
+        self.lines[line - 1] as usize
     }
 
     /// The text of a line (from 1), without its line end.

@@ -2,5 +2,10 @@
 
 pub use doge_core as core;
 
+pub mod destination;
+pub mod error;
 pub mod format;
+pub mod report;
+pub mod run;
 pub mod sink;
+pub mod spec;

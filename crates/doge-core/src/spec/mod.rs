@@ -3,8 +3,19 @@
 //! Nothing is resolved here: names are text, expressions are source. Meaning is `compile`'s affair.
 //! `sinks` stays a tree ([`Node`]) that the crate with the destinations checks.
 
+pub mod literal;
+pub mod node;
+mod overrides;
+mod parse;
+mod yaml;
+
 use crate::source::{Source, Span, Spanned};
 use std::sync::Arc;
+
+pub use node::{Entries, Keys, is_ignored, known_entries, unknown_key};
+pub use overrides::Overrides;
+pub(crate) use parse::parse_lossy;
+pub use parse::{parse, parse_bytes};
 
 /// A tree of YAML values in file order, each with its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,12 +40,14 @@ pub enum NodeKind {
     Sequence(Vec<Node>),
     /// A mapping in file order; keys are scalars and unique.
     Mapping(Vec<(Spanned<String>, Node)>),
+    /// Could not be read; the problem was reported, and nothing more is to be said of it.
+    Invalid,
 }
 
 /// The source text of one expression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExprSource {
-    /// The expression.
+    /// The expression; empty only after an error was reported.
     pub text: String,
     /// The scalar that holds it.
     pub span: Span,
@@ -69,13 +82,13 @@ pub struct Spec {
     pub seed: u64,
     /// `params` in file order.
     pub params: Vec<ParamSpec>,
-    /// `clock`.
-    pub clock: ClockSpec,
+    /// `clock`, where the file has it.
+    pub clock: Option<ClockSpec>,
     /// `subjects` in file order.
     pub subjects: Vec<PopulationSpec>,
     /// `events` in file order.
     pub events: Vec<EventSpec>,
-    /// `sinks`, unchecked.
+    /// `sinks`, unchecked; its place is that of the key.
     pub sinks: Option<Spanned<Node>>,
     /// The place of the whole document, for what is missing.
     pub span: Span,
@@ -110,6 +123,8 @@ pub struct ClockSpec {
     pub tick_ms: Option<Spanned<i64>>,
     /// Exactly one of `ticks`, `duration`, `end`.
     pub length: Option<Spanned<Length>>,
+    /// A problem with it was reported; what is missing may be there, but wrong.
+    pub broken: bool,
     /// The place of `clock`.
     pub span: Span,
 }

@@ -3,9 +3,47 @@
 //! One [`Sink`] is one output: one file, one table, one stream. A destination of a model whose path
 //! or table contains `{event}` becomes several.
 //!
-//! Not here: making bytes (formats), deciding which events go where (`route`), threads (`run`).
+//! A kind of sink is one file of this folder and one line in [`KINDS`]; the line gives its keys to the
+//! model's reader, to `--to`, and to the conformance suite.
+//!
+//! Not here: making bytes (formats), deciding which events go where (`destination`), threads (`run`).
+
+mod file;
+mod kind;
+mod later;
+mod null;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod stdout;
+mod text;
+
+pub use text::{events, grouped};
+pub(crate) use text::{io_reason, timestamp};
+
+pub use kind::{Context, Identity, IfExists, Key, KeyValue, Made, Make, Settings, SinkKind, Takes};
 
 use doge_core::batch::{EventBatch, Position};
+
+/// All kinds of destinations, in the order in which they are listed to people.
+pub static KINDS: &[&SinkKind] = &[
+    &file::KIND,
+    &stdout::KIND,
+    &null::KIND,
+    #[cfg(feature = "sqlite")]
+    &sqlite::KIND,
+    #[cfg(not(feature = "sqlite"))]
+    &later::SQLITE,
+    &later::POSTGRES,
+    &later::MYSQL,
+    &later::KAFKA,
+    &later::HTTP,
+];
+
+/// Whether a path names a device or an open file of a process (`/dev/null`), which any number of
+/// outputs may share.
+pub(crate) fn is_device(path: &str) -> bool {
+    file::is_device_path(std::path::Path::new(path))
+}
 
 /// What a sink is given: some consecutive events of its output.
 #[derive(Debug)]
@@ -27,9 +65,19 @@ pub enum Payload {
     Batch(EventBatch),
 }
 
+/// What a sink is told when it is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    /// What stands before the first event of a text output: the header line of CSV, else nothing. Made
+    /// by the format; the sink writes it where the output is empty, and leaves it out where it appends.
+    pub header: Vec<u8>,
+}
+
 /// The contract of a destination.
 ///
-/// Calls come from one thread at a time, in this order:
+/// # Order of calls
+///
+/// Calls come from one thread at a time, not always the same one, in this order:
 ///
 /// ```text
 /// open -> (write* -> commit)* -> finish          the run ended well
@@ -37,16 +85,45 @@ pub enum Payload {
 /// ```
 ///
 /// All outputs of a run are opened before the first event is generated; where one fails all others
-/// are still tried, so that every problem is told at once, and then those that were opened are
-/// aborted. A sink blocks for as long as it must; nothing is dropped.
+/// are still tried, so that every problem is told at once, and then all of them are aborted. After
+/// `finish` or `abort` nothing is called any more; a sink that is dropped without either behaves as if
+/// aborted.
+///
+/// # Rules
+///
+/// The conformance suite executes each of them against every sink.
+///
+/// - `open` MUST report all that is wrong with the destination in one error, and MUST NOT change what
+///   is there when it fails. It MUST NOT change it either when it succeeds and `abort` follows at once,
+///   but for folders it made and empty `.part` files.
+/// - `open` MUST refuse what exists where `if_exists` is `error`: a file longer than 0 bytes, a table
+///   with a row.
+/// - With `replace` the old content MUST stay until the first commit (tables) or `finish` (files), and
+///   the new one MUST take its place in one step.
+/// - `write` MUST take events in the order given, MUST NOT drop, repeat or alter one, and blocks for as
+///   long as it must.
+/// - A position that `commit` returns MUST be durable: a process that is killed afterwards leaves
+///   everything up to it to whoever reads the destination. It MAY lag behind `upto`, it MUST NOT pass
+///   it, and it MUST NOT go back. A sink that makes nothing final before `finish` returns `None`.
+/// - `finish` without a `write` MUST leave an empty output: a file of nothing but the header, a table
+///   without rows.
+/// - `finish` MUST have made everything durable when it returns (fsync, COMMIT).
+/// - `abort` MUST leave whole events only and MUST say in one sentence what is safe and where, with the
+///   number of events. It MUST NOT fail or block for long.
+/// - Error messages MUST name the destination and say what to do; they SHOULD NOT repeat what
+///   `abort` will say.
+/// - A reader that went away (a closed pipe) MUST be told by [`SinkError::closed_pipe`].
+/// - Another process that writes to the same place SHOULD be noticed: by a lock that dies with its
+///   process.
 pub trait Sink: Send {
-    /// Makes the destination ready: connects, checks or makes tables, obeys `if_exists`. Reports all
-    /// that is wrong in one error. Returns the last position that an earlier run of the same stream
-    /// has committed here, `None` for a fresh start or where the sink keeps no note.
+    /// Makes the destination ready: connects, checks or makes tables, obeys `if_exists`. Returns the
+    /// last position that an earlier run of the same stream has committed here, `None` for a fresh
+    /// start or where the sink keeps no note.
     ///
     /// # Errors
-    /// The destination cannot take the events; nothing was changed.
-    fn open(&mut self) -> Result<Option<Position>, SinkError>;
+    /// The destination cannot take the events; nothing was changed. Outputs that share one destination
+    /// (tables of one database) may all return the same message: it is shown once.
+    fn open(&mut self, opening: &Opening) -> Result<Option<Position>, SinkError>;
 
     /// Takes events, in order. They need not be durable when it returns.
     ///
@@ -55,7 +132,8 @@ pub trait Sink: Send {
     fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError>;
 
     /// Makes everything up to the returned position final, atomically. May lag behind `upto`, which is
-    /// the position of the last event written; `None`: nothing is final yet.
+    /// the position of the last event written; `None`: nothing is final yet. Called only after a
+    /// `write`, by number of events and by time as `commit` of the destination says.
     ///
     /// # Errors
     /// As `write`.
@@ -64,7 +142,7 @@ pub trait Sink: Send {
     /// The stream is complete: commits the rest, renames, closes.
     ///
     /// # Errors
-    /// As `write`; the run has failed then.
+    /// As `write`; the run has failed then, and `abort` follows.
     fn finish(&mut self) -> Result<Finished, SinkError>;
 
     /// The run ends early: leaves what is committed, puts right what is not, and says in one sentence
@@ -90,6 +168,46 @@ pub struct SinkError {
     pub help: Vec<String>,
     /// The reader of a pipe went away: not a failure.
     pub closed_pipe: bool,
+}
+
+impl SinkError {
+    /// An error with its message and no way out that could be named.
+    pub fn new(message: impl Into<String>) -> Self {
+        SinkError {
+            message: message.into(),
+            help: Vec::new(),
+            closed_pipe: false,
+        }
+    }
+
+    /// Adds a way out.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// `cannot VERB PLACE: reason` of an error of the operating system, with the usual ways out.
+    pub fn io(verb: &str, place: &str, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        let e = SinkError {
+            message: format!("cannot {verb} {place}: {}", text::io_reason(error)),
+            help: Vec::new(),
+            closed_pipe: error.kind() == K::BrokenPipe,
+        };
+        match error.kind() {
+            K::StorageFull | K::QuotaExceeded => {
+                e.help("free some space, or write to another disk")
+            }
+            K::FileTooLarge => {
+                e.help("raise the limit on file sizes (`ulimit -f`), or write to a file per event")
+            }
+            K::PermissionDenied => e.help(
+                "write to a folder where you may make files, or change the rights of this one",
+            ),
+            K::ReadOnlyFilesystem => e.help("this file system is read-only; write to another one"),
+            _ => e,
+        }
+    }
 }
 
 impl std::fmt::Display for SinkError {
