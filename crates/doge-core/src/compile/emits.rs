@@ -4,7 +4,7 @@
 use super::events::{Emission, Events, Part};
 use super::population::with_article;
 use super::{Compiler, Scope, list};
-use crate::diag::{Diagnostic, Diagnostics, shown};
+use crate::diag::{Diagnostic, shown};
 use crate::expr::names::{Env, Place};
 use crate::expr::typed::{Op, TExpr, TKind};
 use crate::model::{Emit, Event, Leaf, Population};
