@@ -35,6 +35,8 @@ pub enum Cell {
     IdText,
     /// The order time.
     Time,
+    /// The order time as an int, milliseconds since the epoch.
+    TimeMs,
     /// The attempt's number.
     Seq,
     /// `population/id/seq/pos`.
@@ -339,6 +341,7 @@ impl<'a> EventRef<'a> {
             Cell::Const(v) => v.as_ref(),
             Cell::Id => ValueRef::Int(self.id() as i64),
             Cell::Time => ValueRef::Timestamp(self.time_ms),
+            Cell::TimeMs => ValueRef::Int(self.time_ms),
             Cell::Seq => ValueRef::Int(self.seq() as i64),
             Cell::IdText => {
                 text.clear();
@@ -407,4 +410,18 @@ pub fn text_of(words: &[u64], len: usize) -> &str {
 #[inline]
 pub fn bytes_of(words: &[u64]) -> &[u8] {
     bytemuck::cast_slice(words)
+}
+
+impl Site {
+    /// Whether the slot that begins at this word may be null.
+    pub fn is_nullable(&self, word: u32) -> bool {
+        let mut at = 0;
+        for ty in &self.slots {
+            if at == word {
+                return ty.nullable;
+            }
+            at += 1 + u32::from(ty.nullable);
+        }
+        false
+    }
 }

@@ -1,0 +1,112 @@
+//! The geometric distribution: the wait of the law.
+
+use super::{ArgError, Call};
+use crate::log::ln_unit;
+
+/// What [`Geometric::sample`] gives where no try ever succeeds. Other waits are below 2^53.
+pub const NEVER: u64 = u64::MAX;
+
+/// How many tries fail before the first that succeeds, each with probability `p`:
+/// `P(g) = (1 - p)^g p`.
+///
+/// The map is `floor(L * inv)`, `L = ln((w + 1) / 2^64)` of word 0 by [`ln_unit`] and
+/// `inv = 1 / log1p(-p)`. `p = 1` gives 0; `p` below 10^-14 counts as 0 and gives [`NEVER`].
+///
+/// ```
+/// use doge_core::{dist::{Call, Geometric, NEVER}, draw::ScopeKey};
+/// let call = Call { key: ScopeKey::population(42, "user").subject(0).step(0), site: 7 };
+/// assert_eq!(Geometric::new(1.0)?.sample(call), 0);
+/// assert_eq!(Geometric::new(0.0)?.sample(call), NEVER);
+/// # Ok::<(), doge_core::dist::ArgError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Geometric {
+    /// Not above 0, where there is a success at all; 1 where there is none.
+    inv: f64,
+    p: f64,
+}
+
+impl Geometric {
+    /// # Errors
+    /// `p` outside 0..1, or not a number.
+    pub fn new(p: f64) -> Result<Self, ArgError> {
+        if !(0.0..=1.0).contains(&p) {
+            return Err(ArgError::doubles(
+                "geometric",
+                &[p],
+                "the probability must be from 0 to 1",
+            ));
+        }
+        Ok(if p < 1e-14 {
+            Geometric { inv: 1.0, p: 0.0 }
+        } else {
+            Geometric {
+                inv: 1.0 / libm::log1p(-p),
+                p,
+            }
+        })
+    }
+
+    /// The wait of a state whose transitions' probabilities are all literal: `units` is their sum in
+    /// units of 10^-12 percent, and `p` the nearest double to `units / 10^14`.
+    ///
+    /// # Errors
+    /// `units` above [`PERCENT_100`](crate::model::PERCENT_100).
+    pub fn from_units(units: u64) -> Result<Self, ArgError> {
+        // Both are exact doubles, so that the quotient is rounded once.
+        Self::new(units as f64 / crate::model::PERCENT_100 as f64)
+    }
+
+    /// The wait of a state with an expression among its probabilities: `percent` is their sum in
+    /// doubles, in file order; `p` is `min(percent, 100) / 100`.
+    ///
+    /// # Errors
+    /// A sum that is negative, not a number, or above 100 + 10^-9.
+    pub fn from_percent(percent: f64) -> Result<Self, ArgError> {
+        if !(0.0..=100.0 + 1e-9).contains(&percent) {
+            let rule = "the probabilities of a state must sum to a number from 0 to 100 percent";
+            return Err(ArgError::doubles("probability", &[percent], rule));
+        }
+        Self::new(percent.min(100.0) / 100.0)
+    }
+
+    /// One wait, or [`NEVER`].
+    #[inline]
+    pub fn sample(&self, call: Call) -> u64 {
+        self.wait(call.word(0))
+    }
+
+    /// The wait that the word `w` stands for, or [`NEVER`].
+    #[inline]
+    pub fn wait(&self, w: u64) -> u64 {
+        if self.inv > 0.0 {
+            NEVER
+        } else {
+            (ln_unit(w) * self.inv) as u64
+        }
+    }
+
+    /// The probability of a success in one try; 0 where it counts as 0.
+    pub fn p(&self) -> f64 {
+        self.p
+    }
+
+    /// `(1 - p) / p`.
+    pub fn mean(&self) -> f64 {
+        (1.0 - self.p) / self.p
+    }
+
+    /// `(1 - p) / p^2`.
+    pub fn variance(&self) -> f64 {
+        (1.0 - self.p) / (self.p * self.p)
+    }
+
+    /// The probability of a wait of at most `x`.
+    pub fn cdf(&self, x: f64) -> f64 {
+        if x < 0.0 {
+            0.0
+        } else {
+            -libm::expm1((x.floor() + 1.0) * libm::log1p(-self.p))
+        }
+    }
+}

@@ -1,0 +1,672 @@
+//! Subjects and how they run: the loop over those that are due in a window.
+//!
+//! A subject is an instant (when its next attempt is) and a row of words (attempt number and state,
+//! then its stored attributes). A [`Cell`] is a range of subjects of one population; cells are what
+//! workers share out. A [`Worker`] takes its cells through a window and leaves records in one bucket
+//! for each tick (or few ticks), so that they come out in order without a sort.
+
+use super::prefetch::prefetch;
+use super::code::R;
+use super::program::{NEVER, PopulationProgram, Program, StateKind, StateProgram, wait_factor};
+use super::text::{Heap, Scratch};
+use super::vm::{self, Flow, Frame, Large, Registers, Small, Strings};
+use super::{Failure, Window};
+use crate::batch::{IdMap, LOCAL_BITS, SITE_BITS};
+use crate::draw::{StepKey, SubjectKey};
+use crate::expr::func::EvalError;
+use crate::log::ln_unit;
+
+/// Bits of a row's first word that hold the state; the rest is the number of attempts made.
+const STATE_BITS: u32 = 20;
+
+/// The tick of a next attempt, in a narrow or a wide form.
+trait Tick: Copy {
+    /// No attempt before the run's end.
+    const NEVER: Self;
+    /// From a tick below the run's length.
+    fn of(tick: u64) -> Self;
+    /// As a number; `NEVER` is beyond every tick of a run.
+    fn get(self) -> u64;
+}
+
+impl Tick for u32 {
+    const NEVER: u32 = u32::MAX;
+    #[inline(always)]
+    fn of(tick: u64) -> u32 {
+        tick as u32
+    }
+    #[inline(always)]
+    fn get(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+impl Tick for u64 {
+    const NEVER: u64 = u64::MAX;
+    #[inline(always)]
+    fn of(tick: u64) -> u64 {
+        tick
+    }
+    #[inline(always)]
+    fn get(self) -> u64 {
+        self
+    }
+}
+
+#[derive(Debug)]
+enum Next {
+    Narrow(Vec<u32>),
+    Wide(Vec<u64>),
+}
+
+/// A range of subjects of one population.
+#[derive(Debug)]
+pub struct Cell {
+    /// Index of the population.
+    pub population: usize,
+    /// First local id.
+    pub first: u64,
+    /// Number of subjects.
+    pub len: usize,
+    next: Next,
+    /// Rows of `1 + row_words` words; all zero until a subject's first attempt.
+    rows: Vec<u64>,
+    heap: Heap,
+}
+
+impl Cell {
+    /// Subjects `first..first + len` (local ids), not yet created.
+    pub fn new(population: usize, first: u64, len: usize) -> Cell {
+        Cell { population, first, len, next: Next::Narrow(Vec::new()), rows: Vec::new(), heap: Heap::default() }
+    }
+
+    /// Whether its subjects have not been created.
+    pub fn is_new(&self) -> bool {
+        self.len > 0 && matches!(&self.next, Next::Narrow(next) if next.is_empty())
+    }
+
+    /// The earliest next attempt, `None` where there is none before the run's end.
+    pub fn earliest(&self) -> Option<u64> {
+        match &self.next {
+            Next::Narrow(next) => next.iter().min().filter(|t| **t != u32::MAX).map(|t| u64::from(*t)),
+            Next::Wide(next) => next.iter().min().filter(|t| **t != u64::MAX).copied(),
+        }
+    }
+}
+
+/// What a worker needs for itself.
+#[derive(Debug)]
+pub struct Worker {
+    small: Option<Box<Small>>,
+    large: Large,
+    scratch: Scratch,
+    due: Vec<u32>,
+    /// Records by population and bucket.
+    pub buckets: Vec<Vec<Vec<u64>>>,
+    /// Events captured in the present window.
+    pub events: u64,
+    /// Attempts by population and (flat) transition, over the whole run.
+    pub attempts: Vec<Vec<u64>>,
+    /// Those of them that were blocked.
+    pub blocked: Vec<Vec<u64>>,
+    /// The first failure in event order so far.
+    pub failure: Option<Box<Failure>>,
+}
+
+/// A failed instruction before it is known whose it is.
+struct Stop {
+    pc: usize,
+    error: EvalError,
+}
+
+impl Worker {
+    /// A worker for a program.
+    pub fn new(program: &Program) -> Worker {
+        let most = program.populations.iter().map(|p| p.registers).max().unwrap_or(0);
+        let zeros = |p: &PopulationProgram| vec![0; p.transitions.len()];
+        Worker {
+            small: None,
+            large: Large(if most > 256 { vec![0; most] } else { Vec::new() }),
+            scratch: Scratch::default(),
+            due: Vec::new(),
+            buckets: program.populations.iter().map(|_| Vec::new()).collect(),
+            events: 0,
+            attempts: program.populations.iter().map(zeros).collect(),
+            blocked: program.populations.iter().map(zeros).collect(),
+            failure: None,
+        }
+    }
+
+    /// Creates the subjects of cells: draws their first waits and, where that can fail, checks their
+    /// initial values.
+    pub fn create(&mut self, program: &Program, cells: &mut [Cell]) {
+        for cell in cells {
+            let stride = 1 + program.populations[cell.population].row_words;
+            cell.rows = vec![0; cell.len * stride];
+            // One tick is left over so that a narrow NEVER is beyond every tick.
+            if program.ticks < u64::from(u32::MAX) {
+                let next = self.first_waits::<u32>(program, cell);
+                cell.next = Next::Narrow(next);
+            } else {
+                let next = self.first_waits::<u64>(program, cell);
+                cell.next = Next::Wide(next);
+            }
+        }
+    }
+
+    fn first_waits<T: Tick>(&mut self, program: &Program, cell: &mut Cell) -> Vec<T> {
+        let p = &program.populations[cell.population];
+        let ids = program.layout.ids[cell.population];
+        let initial = &p.states[p.initial as usize];
+        let values = p.create_fails || matches!(initial.kind, StateKind::Dynamic { .. });
+        let limit = program.ticks as f64;
+        let wait = |w: u64, inv: f64| {
+            let g = ln_unit(w) * inv;
+            if g < limit { T::of(g as u64) } else { T::NEVER }
+        };
+        let begin = cell.first;
+        let keys = (0..cell.len as u64).map(move |i| (i, p.scope.subject(ids.id(begin + i))));
+        if !values {
+            return keys.map(|(_, key)| wait(key.step(0).word(initial.wait_site), initial.inv)).collect();
+        }
+        let mut next = Vec::with_capacity(cell.len);
+        for (i, key) in keys {
+            let local = begin + i;
+            let first = if p.registers <= 256 {
+                let mut regs = self.small.take().unwrap_or_default();
+                let first = self.first_wait::<Small>(&mut *regs, program, p, cell, key, ids.id(local));
+                self.small = Some(regs);
+                first
+            } else {
+                let mut regs = std::mem::replace(&mut self.large, Large(Vec::new()));
+                let first = self.first_wait::<Large>(&mut regs, program, p, cell, key, ids.id(local));
+                self.large = regs;
+                first
+            };
+            next.push(match first {
+                Ok(inv) => wait(key.step(0).word(initial.wait_site), inv),
+                Err(stop) => {
+                    self.fail(
+                        program,
+                        Failed {
+                            population: cell.population,
+                            id: ids.id(local),
+                            tick: None,
+                            seq: 0,
+                            transition: None,
+                            in_probability: false,
+                            stop,
+                            attributes: Vec::new(),
+                        },
+                    );
+                    T::NEVER
+                }
+            });
+        }
+        next
+    }
+
+    /// Checks a subject's initial values and finds the factor of its first wait.
+    fn first_wait<G: Registers>(
+        &mut self,
+        regs: &mut G,
+        program: &Program,
+        p: &PopulationProgram,
+        cell: &mut Cell,
+        key: SubjectKey,
+        id: u64,
+    ) -> Result<f64, Stop> {
+        let mut events = 0;
+        let strings =
+            Strings { constants: &program.layout.constants, heap: &mut cell.heap, scratch: &mut self.scratch };
+        let mut frame = Frame {
+            code: &p.code,
+            captures: &program.captures,
+            layout: &program.layout,
+            strings,
+            key: key.step(0),
+            head: 0,
+            second: 0,
+            events: &mut events,
+        };
+        regs.set(p.id, id);
+        frame.strings.scratch.rewind(0);
+        make(regs, &mut frame, p)?;
+        let state = &p.states[p.initial as usize];
+        let factor = match state.kind {
+            StateKind::Final | StateKind::Literal => Ok(state.inv),
+            StateKind::Dynamic { pc, base } => sum(regs, &mut frame, state, pc, base).map(factor),
+        };
+        // What was kept for this check is made again at the first attempt.
+        cell.heap = Heap::default();
+        factor
+    }
+
+    /// Takes the subjects of cells through a window.
+    pub fn simulate(&mut self, program: &Program, window: &Window, cells: &mut [Cell]) {
+        self.events = 0;
+        let used = window.buckets();
+        for buckets in &mut self.buckets {
+            if buckets.len() < used {
+                buckets.resize_with(used, Vec::new);
+            }
+            buckets.iter_mut().for_each(Vec::clear);
+        }
+        for cell in cells {
+            let p = &program.populations[cell.population];
+            if p.registers <= 256 {
+                let mut regs = self.small.take().unwrap_or_default();
+                match p.row_words {
+                    0 => self.cell::<Small, 0>(&mut *regs, program, window, cell),
+                    1 => self.cell::<Small, 1>(&mut *regs, program, window, cell),
+                    2 => self.cell::<Small, 2>(&mut *regs, program, window, cell),
+                    3 => self.cell::<Small, 3>(&mut *regs, program, window, cell),
+                    4 => self.cell::<Small, 4>(&mut *regs, program, window, cell),
+                    _ => self.cell::<Small, ANY>(&mut *regs, program, window, cell),
+                }
+                self.small = Some(regs);
+            } else {
+                let mut regs = std::mem::replace(&mut self.large, Large(Vec::new()));
+                self.cell::<Large, ANY>(&mut regs, program, window, cell);
+                self.large = regs;
+            }
+            if cell.heap.wants_collection() {
+                collect(p, cell);
+            }
+        }
+    }
+
+    fn cell<G: Registers, const W: usize>(&mut self, regs: &mut G, program: &Program, window: &Window, cell: &mut Cell) {
+        match std::mem::replace(&mut cell.next, Next::Narrow(Vec::new())) {
+            Next::Narrow(mut next) => {
+                self.subjects::<G, u32, W>(regs, program, window, cell, &mut next);
+                cell.next = Next::Narrow(next);
+            }
+            Next::Wide(mut next) => {
+                self.subjects::<G, u64, W>(regs, program, window, cell, &mut next);
+                cell.next = Next::Wide(next);
+            }
+        }
+    }
+
+    fn subjects<G: Registers, T: Tick, const W: usize>(
+        &mut self,
+        regs: &mut G,
+        program: &Program,
+        window: &Window,
+        cell: &mut Cell,
+        next: &mut [T],
+    ) {
+        /// Subjects looked through at a time, so that the list of those due stays in cache.
+        const CHUNK: usize = 1024;
+        /// How many subjects ahead rows are asked for: about as long as memory takes.
+        const AHEAD: usize = 8;
+        let p = &program.populations[cell.population];
+        let stride = 1 + if W == ANY { p.row_words } else { W };
+        let mut due = std::mem::take(&mut self.due);
+        due.resize(CHUNK, 0);
+        let mut events = 0;
+        let mut failures = Vec::new();
+        let mut walk = Walk {
+            population: cell.population,
+            p,
+            ids: program.layout.ids[cell.population],
+            from: window.from,
+            to: window.to,
+            shift: window.shift,
+            mask: (1 << window.shift) - 1,
+            start_ms: program.start_ms,
+            tick_ms: program.tick_ms,
+            ticks: program.ticks,
+            buckets: &mut self.buckets[cell.population],
+            attempts: &mut self.attempts[cell.population],
+            blocked: &mut self.blocked[cell.population],
+            frame: Frame {
+                code: &p.code,
+                captures: &program.captures,
+                layout: &program.layout,
+                strings: Strings {
+                    constants: &program.layout.constants,
+                    heap: &mut cell.heap,
+                    scratch: &mut self.scratch,
+                },
+                key: p.scope.subject(0).step(0),
+                head: 0,
+                second: 0,
+                events: &mut events,
+            },
+        };
+        for (chunk, next) in next.chunks_mut(CHUNK).enumerate() {
+            let rows = &mut cell.rows[chunk * CHUNK * stride..];
+            let first = cell.first + (chunk * CHUNK) as u64;
+            let mut n = 0;
+            for (i, t) in next.iter().enumerate() {
+                due[n] = i as u32;
+                n += usize::from(t.get() < window.to);
+            }
+            for k in 0..n {
+                let at = due[k] as usize;
+                if k + AHEAD < n {
+                    prefetch(rows, due[k + AHEAD] as usize * stride);
+                }
+                let row = &mut rows[at * stride..(at + 1) * stride];
+                let local = first + at as u64;
+                next[at] = match walk.subject::<G, W>(regs, local, row, next[at].get()) {
+                    Ok(tick) if tick < walk.ticks => T::of(tick),
+                    Ok(_) => T::NEVER,
+                    Err(failed) => {
+                        failures.push(failed);
+                        T::NEVER
+                    }
+                };
+            }
+        }
+        self.due = due;
+        self.events += events;
+        for failed in failures {
+            self.fail(program, *failed);
+        }
+    }
+
+    /// Keeps the first failure in event order.
+    fn fail(&mut self, program: &Program, failed: Failed) {
+        let Failed { population, id, tick, seq, transition, in_probability, stop, attributes } = failed;
+        let place = program.populations[population].code.place(stop.pc);
+        let failure = Failure {
+            tick,
+            population,
+            id,
+            seq,
+            // After the attempt's events, at one of them, or before all of them.
+            pos: if in_probability { u32::MAX } else { place.and_then(|p| p.pos).unwrap_or(0) },
+            transition,
+            in_probability,
+            span: place.map(|p| p.span),
+            error: stop.error,
+            attributes,
+        };
+        if self.failure.as_ref().is_none_or(|first| failure.order() < first.order()) {
+            self.failure = Some(Box::new(failure));
+        }
+    }
+}
+
+/// A row width known only at run time.
+const ANY: usize = usize::MAX;
+
+struct Failed {
+    population: usize,
+    id: u64,
+    tick: Option<u64>,
+    seq: u64,
+    transition: Option<usize>,
+    in_probability: bool,
+    stop: Stop,
+    attributes: Vec<(String, String)>,
+}
+
+/// What the subjects of a cell share while they go through a window.
+struct Walk<'a> {
+    population: usize,
+    p: &'a PopulationProgram,
+    ids: IdMap,
+    from: u64,
+    to: u64,
+    shift: u32,
+    /// Ticks within a bucket.
+    mask: u64,
+    start_ms: i64,
+    tick_ms: i64,
+    ticks: u64,
+    buckets: &'a mut [Vec<u64>],
+    attempts: &'a mut [u64],
+    blocked: &'a mut [u64],
+    frame: Frame<'a>,
+}
+
+impl Walk<'_> {
+    /// Takes one subject, whose next attempt is at `tick`, through the window. Returns the tick of
+    /// its next attempt, which is the run's length or more where there is none.
+    #[inline(always)]
+    fn subject<G: Registers, const W: usize>(
+        &mut self,
+        regs: &mut G,
+        local: u64,
+        row: &mut [u64],
+        mut tick: u64,
+    ) -> Result<u64, Box<Failed>> {
+        let p = self.p;
+        let width = if W == ANY { p.row_words } else { W };
+        let id = self.ids.id(local);
+        let key = p.scope.subject(id);
+        let mut seq = row[0] >> STATE_BITS;
+        let mut state = (row[0] & ((1 << STATE_BITS) - 1)) as usize;
+        regs.set(p.id, id);
+        if p.texts {
+            self.frame.strings.scratch.rewind(0);
+        }
+        if seq == 0 {
+            state = p.initial as usize;
+            self.frame.key = key.step(0);
+            make(regs, &mut self.frame, p).map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
+        } else {
+            for (r, w) in row[1..1 + width].iter().enumerate() {
+                regs.set(r as R, *w);
+            }
+            if let Some(pc) = p.derive {
+                self.frame.key = key.step(0);
+                derive(regs, &mut self.frame, pc).map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
+            }
+        }
+        let mark = self.frame.strings.scratch.mark();
+        let mut here = &p.states[state];
+        loop {
+            seq += 1;
+            let step = key.step(seq);
+            self.frame.key = step;
+            let chosen = if let StateKind::Dynamic { .. } = here.kind {
+                choose_among(regs, &mut self.frame, here, step)
+                    .map_err(|stop| self.failed(regs, id, tick, seq, None, stop))?
+            } else {
+                choose(p, here, step)
+            };
+            let transition = here.first as usize + chosen;
+            let taken = p.transitions[transition];
+            let offset = tick - self.from;
+            let bucket = &mut self.buckets[(offset >> self.shift) as usize];
+            let within = offset & self.mask;
+            if p.reads_clock {
+                regs.set(p.seq, seq);
+                regs.set(p.time, (self.start_ms + tick as i64 * self.tick_ms) as u64);
+            }
+            self.frame.head = seq << SITE_BITS;
+            self.frame.second = within << LOCAL_BITS | local;
+            self.attempts[transition] += 1;
+            if p.texts {
+                self.frame.strings.scratch.rewind(mark);
+            }
+            match vm::run(regs, &mut self.frame, bucket, taken.pc as usize) {
+                Ok(Flow::Done) => {
+                    state = taken.to as usize;
+                    here = &p.states[state];
+                }
+                Ok(Flow::Blocked) => self.blocked[transition] += 1,
+                Err(trap) => {
+                    let stop = Stop { pc: trap.pc, error: trap.error };
+                    return Err(self.failed(regs, id, tick, seq, Some((transition, false)), stop));
+                }
+            }
+            let inv = match here.kind {
+                StateKind::Dynamic { pc, base } => sum(regs, &mut self.frame, here, pc, base)
+                    .map(factor)
+                    .map_err(|stop| self.failed(regs, id, tick, seq, Some((transition, true)), stop))?,
+                _ => here.inv,
+            };
+            let g = ln_unit(step.word(here.wait_site)) * inv;
+            // The whole part of g is below a whole number exactly where g is. For a final state g is
+            // infinite, or no number at all.
+            if !(g < (self.ticks - tick - 1) as i64 as f64) {
+                tick = u64::MAX;
+                break;
+            }
+            tick += 1 + g as i64 as u64;
+            if tick >= self.to {
+                break;
+            }
+        }
+        row[0] = seq << STATE_BITS | state as u64;
+        if p.row_strings.is_empty() {
+            for (r, w) in row[1..1 + width].iter_mut().enumerate() {
+                *w = regs.get(r as R);
+            }
+        } else {
+            self.store_with_strings(regs, row);
+        }
+        Ok(tick)
+    }
+
+    #[inline(never)]
+    fn store_with_strings<G: Registers>(&mut self, regs: &G, row: &mut [u64]) {
+        for (r, w) in row[1..].iter_mut().enumerate() {
+            let new = regs.get(r as R);
+            if *w != new && self.p.row_strings.contains(&r) {
+                self.frame.strings.heap.release(*w);
+            }
+            *w = new;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed<G: Registers>(
+        &self,
+        regs: &G,
+        id: u64,
+        tick: u64,
+        seq: u64,
+        transition: Option<(usize, bool)>,
+        stop: Stop,
+    ) -> Box<Failed> {
+        Box::new(Failed {
+            population: self.population,
+            id,
+            tick: Some(tick),
+            seq,
+            transition: transition.map(|t| t.0),
+            in_probability: transition.is_some_and(|t| t.1),
+            stop,
+            attributes: attribute_values(self.p, regs, &self.frame),
+        })
+    }
+}
+
+#[inline(always)]
+fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Stop> {
+    // Only attempts emit.
+    match vm::run(regs, frame, &mut Vec::new(), pc) {
+        Ok(_) => Ok(()),
+        Err(trap) => Err(Stop { pc: trap.pc, error: trap.error }),
+    }
+}
+
+/// Values that are not stored.
+#[inline(never)]
+fn derive<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Stop> {
+    run(regs, frame, pc)
+}
+
+/// Initial values, stored and computed.
+#[inline(never)]
+fn make<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, p: &PopulationProgram) -> Result<(), Stop> {
+    run(regs, frame, p.create)?;
+    p.derive.map_or(Ok(()), |pc| run(regs, frame, pc))
+}
+
+/// The transition, counted from the state's first, that word 0 of the choice falls on.
+#[inline(always)]
+fn choose(p: &PopulationProgram, state: &StateProgram, step: StepKey) -> usize {
+    let w = step.word(state.choice_site);
+    let n = state.thresholds as usize;
+    if n <= state.few.len() {
+        // The largest word is not below those that only fill up.
+        return state.few.iter().map(|t| usize::from(w >= *t)).sum::<usize>().min(n);
+    }
+    let from = state.threshold as usize;
+    p.thresholds[from..from + n].partition_point(|t| w >= *t)
+}
+
+/// The same with probabilities that are expressions: running sums in doubles, in file order.
+#[inline(never)]
+fn choose_among<G: Registers>(
+    regs: &mut G,
+    frame: &mut Frame<'_>,
+    state: &StateProgram,
+    step: StepKey,
+) -> Result<usize, Stop> {
+    let StateKind::Dynamic { pc, base } = state.kind else { return Ok(0) };
+    let sum = sum(regs, frame, state, pc, base)?;
+    let goal = step.word(state.choice_site) as f64 / 18_446_744_073_709_551_616.0 * sum;
+    let mut running = 0.0;
+    let mut last = 0;
+    for i in 0..state.transitions {
+        let percent = f64::from_bits(regs.get(base.wrapping_add(i as u16)));
+        running += percent;
+        if running > goal && percent > 0.0 {
+            return Ok(i as usize);
+        }
+        if percent > 0.0 {
+            last = i as usize;
+        }
+    }
+    Ok(last)
+}
+
+/// The sum of a state's probabilities in percent.
+#[inline(never)]
+fn sum<G: Registers>(
+    regs: &mut G,
+    frame: &mut Frame<'_>,
+    state: &StateProgram,
+    pc: u32,
+    base: u16,
+) -> Result<f64, Stop> {
+    run(regs, frame, pc as usize)?;
+    let mut sum = 0.0;
+    for i in 0..state.transitions {
+        let percent = f64::from_bits(regs.get(base.wrapping_add(i as u16)));
+        if percent.is_nan() || percent < 0.0 {
+            return Err(Stop { pc: pc as usize, error: EvalError::Probability(percent) });
+        }
+        sum += percent;
+    }
+    if sum > 100.0 + 1e-9 {
+        return Err(Stop { pc: pc as usize, error: EvalError::ProbabilitySum(sum) });
+    }
+    Ok(sum)
+}
+
+/// The factor of a wait by the sum of probabilities in percent.
+fn factor(sum: f64) -> f64 {
+    let p = sum.min(100.0) / 100.0;
+    if p >= 1e-14 { wait_factor(p) } else { NEVER }
+}
+
+/// Live attributes of a subject as text, for the report of a failure.
+fn attribute_values<G: Registers>(p: &PopulationProgram, regs: &G, frame: &Frame<'_>) -> Vec<(String, String)> {
+    use super::lower::Place;
+    let shown = |place: &Place, ty: crate::value::Ty| match place {
+        Place::Register(r) => Some(super::ops::show(ty, regs.get(*r), ty.nullable && regs.get(r + 1) == 1, &frame.strings)),
+        _ => None,
+    };
+    p.attributes.iter().filter_map(|(name, ty, place)| Some((name.clone(), shown(place, *ty)?))).collect()
+}
+
+/// Drops what no row of the cell refers to from its heap.
+fn collect(p: &PopulationProgram, cell: &mut Cell) {
+    let old = cell.heap.take();
+    for row in cell.rows.chunks_mut(1 + p.row_words).filter(|row| row[0] >> STATE_BITS > 0) {
+        for i in &p.row_strings {
+            row[1 + i] = cell.heap.moved(&old, row[1 + i]);
+        }
+    }
+}
