@@ -4,7 +4,9 @@
 //! made from it for one selection of events by [`crate::engine::Program`].
 
 use crate::expr::typed::TExpr;
+use crate::source::Source;
 use crate::value::{Ty, Value};
+use std::sync::Arc;
 
 /// 100 percent in the units of [`Probability::Literal`].
 pub const PERCENT_100: u64 = 100_000_000_000_000;
@@ -14,6 +16,10 @@ pub const PERCENT_100: u64 = 100_000_000_000_000;
 pub struct Model {
     /// Its name.
     pub name: String,
+    /// The text it came from, for run errors.
+    pub source: Arc<Source>,
+    /// What [`Model::digest`] returns.
+    pub(crate) digest: u128,
     /// The seed of all draws.
     pub seed: u64,
     /// Parameters with their final values, in file order.
@@ -24,6 +30,15 @@ pub struct Model {
     pub populations: Vec<Population>,
     /// Events in file order.
     pub events: Vec<Event>,
+}
+
+impl Model {
+    /// A number that is equal for models that mean the same: it covers parameters (names and types),
+    /// the tick, populations and events, their expressions as text. Not in it are sinks, descriptions,
+    /// the length of the run, seed, start, counts and the values of parameters.
+    pub fn digest(&self) -> u128 {
+        self.digest
+    }
 }
 
 /// Simulated time. Tick `k` is the instant `start_ms + k * tick_ms`.
