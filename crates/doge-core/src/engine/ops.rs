@@ -122,7 +122,7 @@ pub fn apply(op: Op, a: u64, b: u64, strings: &mut Strings<'_>) -> Result<u64, E
         Op::DurationHours => int(ia / 3_600_000),
         Op::DurationMinutes => int(ia / 60_000),
         Op::DurationSeconds => int(ia / 1000),
-        Op::DurationMilliseconds => int(ia % 1000),
+        Op::DurationMilliseconds => int(ia),
     }
 }
 

@@ -34,6 +34,12 @@ pub enum EvalError {
     TextTooLong(usize),
     /// Parameters outside a random function's domain.
     Argument(Box<ArgError>),
+    /// A double in an event that is not finite.
+    NotFinite(f64),
+    /// A probability in percent that is negative or no number.
+    Probability(f64),
+    /// Probabilities of a state that sum to more than 100 percent.
+    ProbabilitySum(f64),
     /// The tree was not made by the checker.
     Untyped,
 }
@@ -131,6 +137,15 @@ impl fmt::Display for EvalError {
                 "a text of {len} bytes is too long; the limit is {MAX_TEXT}"
             ),
             EvalError::Argument(e) => e.fmt(f),
+            EvalError::NotFinite(v) => {
+                write!(f, "{} cannot be written: a double in an event must be finite", double_text(*v, &mut buf))
+            }
+            EvalError::Probability(v) => {
+                write!(f, "a probability of {}% is not within 0%..100%", double_text(*v, &mut buf))
+            }
+            EvalError::ProbabilitySum(v) => {
+                write!(f, "the state's probabilities sum to {}%, over 100%", double_text(*v, &mut buf))
+            }
             EvalError::Untyped => f.write_str("the expression was not checked"),
         }
     }

@@ -1,9 +1,9 @@
 //! Formats: pure functions from a slice of the ordered events to bytes. Any worker may call them.
 
-use doge_core::batch::{Layout, Run};
-use std::sync::Arc;
+mod digits;
+mod text;
 
-pub mod text;
+pub use text::{EncoderState, TextEncoder};
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,29 +14,54 @@ pub enum TextFormat {
     Csv,
 }
 
-/// Encodes events of an output as text; immutable, shared by the workers.
-///
-/// Private parts are the encoding plans, one per emit site.
-#[derive(Debug)]
-pub struct TextEncoder {
-    #[allow(dead_code)]
-    layout: Arc<Layout>,
+/// Bytes being made: a buffer that is larger than what it holds, so that pieces of a fixed size can be
+/// copied past the end. Dereferences to what it holds.
+#[derive(Clone, Debug, Default)]
+pub struct TextBlock {
+    /// Initialised memory, of which the first `len` bytes count.
+    bytes: Vec<u8>,
+    len: usize,
 }
 
-impl TextEncoder {
-    /// An encoder for the events marked in `events`. With `envelope` each event is wrapped as
-    /// `{"event":...,"key":...,"timestamp":...,"value":{...}}` (JSON lines only).
-    pub fn new(layout: Arc<Layout>, _format: TextFormat, _events: &[bool], _envelope: bool) -> Self {
-        TextEncoder { layout }
+impl TextBlock {
+    /// Drops the contents, keeps the memory.
+    pub fn clear(&mut self) {
+        self.len = 0;
     }
 
-    /// What stands before the first event: the header line of CSV, empty for JSON lines.
-    pub fn header(&self) -> Vec<u8> {
-        Vec::new()
+    /// Makes room for `more` bytes, which are not yet counted.
+    #[inline]
+    fn room(&mut self, more: usize) {
+        if self.bytes.len() - self.len < more {
+            self.grow(more);
+        }
     }
 
-    /// Appends the events of `run` that belong to the output; returns how many there were.
-    pub fn encode(&self, _run: Run<'_>, _out: &mut Vec<u8>) -> u64 {
-        0
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let least = self.len + more;
+        self.bytes.resize((least * 2).next_power_of_two().max(1 << 12), 0);
+    }
+
+    /// Appends bytes.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.room(bytes.len());
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+}
+
+impl From<Vec<u8>> for TextBlock {
+    fn from(bytes: Vec<u8>) -> Self {
+        TextBlock { len: bytes.len(), bytes }
+    }
+}
+
+impl std::ops::Deref for TextBlock {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
