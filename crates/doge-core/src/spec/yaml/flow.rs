@@ -120,6 +120,10 @@ impl Parser<'_> {
 
     /// Behind a value: a comma, or the end (not consumed).
     fn separator(&mut self, parent: isize, open: usize, close: u8) -> R<()> {
+        if std::mem::take(&mut self.comma_missing) {
+            return Ok(());
+        }
+        let behind = self.pos;
         self.flow_skip(parent, open)?;
         match self.peek() {
             Some(b',') => {
@@ -128,8 +132,20 @@ impl Parser<'_> {
             }
             Some(c) if c == close => Ok(()),
             Some(b']' | b'}') => Err(self.mismatch(parent, open, close)),
+            _ if close == b'}' && self.is_key_ahead(self.pos) => {
+                self.missing_comma(behind, self.pos);
+                Ok(())
+            }
             _ => Err(self.unexpected(parent, open, if close == b']' { "`,` or `]`" } else { "`,` or `}`" })),
         }
+    }
+
+    /// Reports that behind byte `at` a comma is missing before the key at `key`.
+    fn missing_comma(&mut self, at: usize, key: usize) {
+        let rest = &self.text[key..];
+        let name = &rest[..rest.find(':').unwrap_or(0)];
+        let d = Diagnostic::error("E0122", Span::new(at, at), format!("a comma is missing before `{}`", shown(name)));
+        self.diags.push(d.help("entries inside `{ }` are separated by commas"));
     }
 
     fn mismatch(&mut self, parent: isize, open: usize, close: u8) -> Halt {
@@ -285,10 +301,10 @@ impl Parser<'_> {
                 Ok(if tag { self.scalar(start, end) } else { self.invalid(start) })
             }
             c @ (b'|' | b'>' | b'@' | b'`' | b'%') => {
-                let (text, end) = whole(self);
+                let (text, _) = whole(self);
                 let d = Diagnostic::error("E0118", Span::new(start, start + 1), format!("unquoted text cannot begin with `{}`", c as char));
-                self.diags.push(d.help(quoted_line(key, &text)));
-                Ok(self.scalar(start, end))
+                self.diags.push(d.help(super::block::reserved_help(c as char, key, &text)));
+                Ok(self.invalid(start))
             }
             c @ (b'-' | b'?' | b':') if self.is_blank_or_break(start + 1) => {
                 let (text, end) = whole(self);
@@ -324,6 +340,15 @@ impl Parser<'_> {
             self.pos = end;
             return Ok(self.scalar(start, end));
         };
+        let last_word = text.rfind([' ', '\t']).filter(|_| stop == b':' && !text.contains('?') && !is_open(text));
+        if let Some(space) = last_word.filter(|space| self.is_key_ahead(start + space + 1)) {
+            let key_at = start + space + 1;
+            let end = start + self.text[start..key_at].trim_end().len();
+            self.missing_comma(end, key_at);
+            self.comma_missing = true;
+            self.pos = key_at;
+            return Ok(self.scalar(start, end));
+        }
         let stop_at = end + self.text[end..].len() - self.text[end..].trim_start_matches([' ', '\t']).len();
         let end = self.swallow(start);
         let whole = self.text[start..end].to_owned();

@@ -314,9 +314,9 @@ impl Parser<'_> {
             let text = self.text[start..end].to_owned();
             let sign = self.b[start] as char;
             let d = Diagnostic::error("E0119", Span::new(start, start + 1), format!("unquoted text cannot begin with `{sign}`"));
-            self.diags.push(d.note(format!("`{sign}` alone begins a block of text on the lines below")).help(quoted_line(key, &text)));
+            self.diags.push(d.note(format!("`{sign}` alone begins a block of text on the lines below")).help(super::block::reserved_help(sign, key, &text)));
             self.pos = end;
-            return Ok(self.scalar(start, end));
+            return Ok(self.invalid(start));
         }
         self.pos = self.line_end();
         let base = parent.max(-1) + 1;
