@@ -205,6 +205,12 @@ impl<'a> Parser<'a> {
         marker.then_some(c)
     }
 
+    /// Whether the line that begins at byte `line` is a document marker.
+    fn is_marker(&self, line: usize) -> bool {
+        let marker = |m: &[u8]| self.b[line..].starts_with(m) && self.is_blank_or_break(line + 3);
+        line <= self.b.len() && (marker(b"---") || marker(b"..."))
+    }
+
     /// Moves over white space, comments and line ends; says whether a line ended. A second document
     /// is reported and becomes the end of the text.
     fn skip(&mut self, flow: bool) -> R<bool> {

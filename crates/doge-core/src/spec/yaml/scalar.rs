@@ -118,7 +118,7 @@ impl Parser<'_> {
             self.line_start = self.pos;
             breaks += 1;
         }
-        if self.col() as isize <= parent {
+        if self.col() as isize <= parent || self.is_marker(self.line_start) {
             return Err(self.unclosed_quote(start, parent));
         }
         if breaks == 1 {
@@ -229,7 +229,7 @@ impl Parser<'_> {
                     i += 1;
                 }
             }
-            let ends = i >= self.b.len() || (i - line_start) as isize <= parent || matches!(self.b[i], b'#' | b'\t') || breaks == 0;
+            let ends = i >= self.b.len() || (i - line_start) as isize <= parent || matches!(self.b[i], b'#' | b'\t') || breaks == 0 || self.is_marker(line_start);
             if ends {
                 break;
             }
@@ -334,7 +334,7 @@ impl Parser<'_> {
             let spaces = self.b[line..].iter().take_while(|b| **b == b' ').count();
             let blank = self.is_break(line + spaces);
             let within = indent.unwrap_or(base as usize);
-            if !blank && (spaces < within || (indent.is_none() && (spaces as isize) <= parent)) {
+            if self.is_marker(line) || !blank && (spaces < within || (indent.is_none() && (spaces as isize) <= parent)) {
                 break;
             }
             self.pos = line;
