@@ -39,6 +39,9 @@ impl Parser<'_> {
     fn key_end(&self) -> Option<usize> {
         let mut i = self.pos;
         let first = self.peek()?;
+        if self.at_dash() {
+            return None;
+        }
         if first == b'"' || first == b'\'' {
             i += 1;
             while !self.is_break(i) {
@@ -58,7 +61,7 @@ impl Parser<'_> {
             }
             return None;
         }
-        if matches!(first, b'[' | b'{' | b'#' | b'|' | b'>') {
+        if matches!(first, b'[' | b'{' | b']' | b'}' | b',' | b'#' | b'|' | b'>' | b'@' | b'`' | b'%') {
             return None;
         }
         while !self.is_break(i) {
@@ -111,6 +114,10 @@ impl Parser<'_> {
             let dash = self.pos;
             self.pos += 1;
             let crossed = self.skip(false)?;
+            if !crossed && self.b[dash..self.pos].contains(&b'\t') && (self.at_dash() || self.is_mapping()) {
+                self.pos = dash + 1;
+                self.tab()?;
+            }
             let item = if self.pos >= self.b.len() || (crossed && self.col() <= column) {
                 let d = Diagnostic::error("E0110", Span::new(dash, dash + 1), "a list item without a value");
                 self.diags.push(d.help("write the value behind the `-`, or remove the line"));
@@ -177,7 +184,7 @@ impl Parser<'_> {
         if self.peek() == Some(b'?') && self.is_blank_or_break(self.pos + 1) {
             return Err(self.complex_key(parent));
         }
-        let Some(colon) = self.key_end() else {
+        let Some(colon) = self.key_end().filter(|colon| *colon > self.pos) else {
             return Err(self.no_key(parent));
         };
         let key = self.block_key(colon, parent)?;
@@ -318,7 +325,8 @@ impl Parser<'_> {
             }
             b'|' | b'>' => self.block_scalar(parent, key),
             b'&' | b'*' | b'!' => self.node_property(c, parent, key),
-            b'@' | b'`' | b'%' | b',' | b']' | b'}' => self.reserved(parent, key),
+            b'@' | b'`' | b'%' | b',' | b']' | b'}' | b'#' => self.reserved(parent, key),
+            b'?' | b':' if self.is_blank_or_break(self.pos + 1) => self.reserved(parent, key),
             b'-' if self.is_blank_or_break(self.pos + 1) => {
                 let end = self.trimmed_end(self.line_end());
                 let text = self.text[start..end].to_owned();
@@ -414,7 +422,7 @@ impl Parser<'_> {
 
 /// What to write instead of unquoted text that begins with a sign YAML keeps for itself.
 pub(super) fn reserved_help(sign: char, key: Option<&str>, text: &str) -> String {
-    let rest = text[1..].trim();
+    let rest = text.get(1..).unwrap_or_default().trim();
     let number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     match sign {
         '%' if number => format!("write `{rest}%`"),

@@ -221,9 +221,7 @@ impl<'a> Parser<'a> {
                     self.pos += 1;
                     self.line_start = self.pos;
                     crossed = true;
-                    if !flow && self.pos > 0 {
-                        self.check_marker();
-                    }
+                    self.check_marker();
                 }
                 Some(b'\r') if self.is_break(self.pos) => self.pos += 1,
                 Some(b' ') => self.pos += 1,
