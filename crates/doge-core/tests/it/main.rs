@@ -1,1 +1,3 @@
 //! Integration tests of the core, in one binary because each further one would be linked anew.
+
+mod oracle;
