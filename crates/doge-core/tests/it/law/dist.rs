@@ -75,7 +75,7 @@ fn samples_agree_with_cdf_mean_and_variance() {
 
 /// The mean against its standard error, and the mean square distance from the true mean, where
 /// there is a fourth moment to speak of.
-fn moments(name: &str, law: &dyn Law, sample: &[f64]) {
+pub fn moments(name: &str, law: &dyn Law, sample: &[f64]) {
     let (mean, variance, n) = (law.mean(), law.variance(), sample.len() as f64);
     if !(mean.is_finite() && variance.is_finite()) || variance == 0.0 {
         return;
@@ -110,8 +110,8 @@ pub fn cells_p(law: &dyn Law, sample: &[f64]) -> f64 {
         .chain((1..64).map(|j| f64::from(j) / 64.0))
         .chain([0.999]);
     let mut edges: Vec<(f64, f64)> = Vec::new();
+    let (low, high) = (least(sample), greatest(sample));
     for target in targets {
-        let (low, high) = (least(sample), greatest(sample));
         let edge = quantile(law, target, low, high);
         if edges.last().is_none_or(|(last, _)| edge > *last) && edge < high {
             edges.push((edge, law.cdf(edge)));
@@ -157,21 +157,17 @@ fn greatest(sample: &[f64]) -> f64 {
 }
 
 /// The least whole number within the sample's range whose cdf reaches `target`.
-fn quantile(law: &dyn Law, target: f64, mut low: f64, mut high: f64) -> f64 {
+fn quantile(law: &dyn Law, target: f64, low: f64, high: f64) -> f64 {
+    let (mut low, mut high) = (low as i64, high as i64);
     while low < high {
-        let middle = low + ((high - low) / 2.0).floor();
-        if law.cdf(middle) >= target {
+        let middle = low.wrapping_add_unsigned(high.abs_diff(low) / 2);
+        if law.cdf(middle as f64) >= target {
             high = middle;
-        } else if middle + 1.0 > middle {
-            low = middle + 1.0;
         } else {
-            break;
-        }
-        if high - low < 1.0 || low + ((high - low) / 2.0).floor() == high {
-            break;
+            low = middle + 1;
         }
     }
-    high
+    high as f64
 }
 
 #[test]
