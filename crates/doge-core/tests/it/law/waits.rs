@@ -1,6 +1,6 @@
 //! The wait and the choice among transitions: their laws, and that they depend on nothing else.
 //!
-//! Power, with N = 200,000 draws a case: a relative error of 2.6% (root of the mean square) in the
+//! Power, with N = 200,000 draws a case: a relative error of 2.8% (root of the mean square) in the
 //! probabilities of the cells, of which there are at most 66 of about equal probability, is found with a
 //! probability above 99.9%. The means: a shift by 0.018 standard deviations with 99.9%.
 
@@ -132,7 +132,7 @@ fn transitions_are_chosen_by_their_probabilities() {
 }
 
 /// Pairs of draws that a model makes side by side, in 16 x 16 cells of equal probability. Power:
-/// cells off by 2.6% (root of the mean square) are found with 99.9%.
+/// cells off by 3.5% (root of the mean square) are found with 99.9%.
 #[test]
 fn draws_side_by_side_are_independent() {
     let scope = ScopeKey::population(77, "user");
