@@ -87,7 +87,8 @@ impl Geometric {
         if self.inv > 0.0 {
             NEVER
         } else {
-            (ln_unit(w) * self.inv) as u64
+            // Below 2^53, and so an i64, to which the conversion is shorter.
+            (ln_unit(w) * self.inv) as i64 as u64
         }
     }
 

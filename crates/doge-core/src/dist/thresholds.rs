@@ -43,7 +43,7 @@ impl Thresholds {
         })
     }
 
-    /// One index; 0 where all units are 0 and no attempt is ever made.
+    /// One index; any where all units are 0 and no attempt is ever made.
     #[inline]
     pub fn sample(&self, call: Call) -> usize {
         self.of_word(call.word(0))
@@ -53,8 +53,9 @@ impl Thresholds {
     #[inline]
     pub fn of_word(&self, w: u64) -> usize {
         let at = scale(w, self.total);
-        // Without a running sum above it only where all are 0.
-        self.sums.iter().position(|c| *c > at).unwrap_or(0)
+        // Counting does not branch on what is random. All are at most `at` only where all are 0.
+        let index = self.sums.iter().filter(|c| **c <= at).count();
+        index.min(self.sums.len().saturating_sub(1))
     }
 
     /// The choice where a probability is an expression: with running sums in doubles, in the order

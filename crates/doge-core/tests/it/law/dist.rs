@@ -199,7 +199,7 @@ fn the_ends_of_every_domain() {
     assert!(some().all(|c| Choice::new(1).unwrap().sample(c) == 0));
     assert!(some().all(|c| Weighted::new(&[0.0, 0.0, 1e-300, 0.0]).unwrap().sample(c) == 2));
     assert!(some().all(|c| Thresholds::new(&[0, 0, 1, 0]).unwrap().sample(c) == 2));
-    assert!(some().all(|c| Thresholds::new(&[0, 0]).unwrap().sample(c) == 0));
+    assert!(some().all(|c| Thresholds::new(&[0, 0]).unwrap().sample(c) < 2));
     assert!(some().all(|c| Pareto::new(3.0, f64::MAX).unwrap().sample(c) == 3.0));
 }
 
