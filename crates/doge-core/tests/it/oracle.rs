@@ -802,7 +802,7 @@ fn whole_expressions() {
     let (cases, values) = (Cell::new(0), Cell::new(0));
     let config = ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(6000)
+        ..ProptestConfig::with_cases(3000)
     };
     proptest!(config, |(text in any_type, picks in picks)| {
         let (ours, cel) = both(&text, &picks);
