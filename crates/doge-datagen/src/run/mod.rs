@@ -1,43 +1,192 @@
-//! Runs a model: the only place that opens sinks.
+//! Runs a model: the only place that makes threads and opens sinks.
 
+mod failure;
+mod lanes;
+mod pump;
+
+use crate::destination::Output;
 use crate::error::{Cause, Error, Stopped};
+use crate::format::TextEncoder;
 use crate::report::{Outcome, OutputReport, RunReport};
-use crate::sink::Opening;
-use crate::spec::{RunSpec, prepare};
+use crate::sink::{Opening, SinkError};
+use crate::spec::{Prepared, RunSpec, prepare};
+use doge_core::diag::{Diagnostic, Diagnostics};
+use doge_core::engine::{Engine, Program, Selection, Tuning};
+use lanes::{Feed, Lanes};
+use pump::{End, Pump};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Bytes that records of a window may take where `--memory` says nothing.
+const BUFFER_BYTES: u64 = 256 << 20;
+/// Least bytes for the same.
+const LEAST_BUFFER_BYTES: u64 = 1 << 20;
 
 /// Runs a model.
 ///
 /// # Errors
-/// See [`Error`].
+/// See [`Error`]. Where a run was begun, outputs say what is safe.
 pub fn run(spec: &RunSpec) -> Result<RunReport, Error> {
+    let begun = Instant::now();
     let prepared = prepare(spec)?;
     let mut outputs = prepared.outputs(spec)?;
-    let mut errors = Vec::new();
-    for output in &mut outputs {
-        if let Err(e) = output.sink.open(&Opening::default()) {
-            errors.push(e);
+    let program = program(&prepared, &outputs)?;
+    let tuning = Tuning {
+        buffer_bytes: buffers(spec, &program)?,
+        window_ticks: spec.window_ticks,
+        ..Tuning::default()
+    };
+    let mut report = begin(&prepared, &program);
+    report.threads = threads(spec, &program);
+    let lanes = match open(&program, &mut outputs) {
+        Ok(lanes) => lanes,
+        Err(errors) => {
+            report.outcome = Outcome::Failed;
+            report.error = errors.first().map(|e| e.message.clone());
+            let safe = outputs.iter_mut().map(|o| o.sink.abort()).collect();
+            report.wall = begun.elapsed();
+            return Err(Error::Stopped(Box::new(Stopped { cause: Cause::Open(errors), safe, report })));
+        }
+    };
+    let engine = Engine::new(program.clone(), tuning);
+    let mut pump = Pump::new(engine, report.threads, lanes, spec);
+    let end = pump.run();
+    pump.report(&outputs, &mut report);
+    let failed = pump.close(&mut outputs);
+    let cause = match (failed, end) {
+        (Some(e), _) => Some(sink_cause(e)),
+        (None, End::Cancelled) => Some(Cause::Cancelled),
+        (None, End::Failed(failure)) => Some(Cause::Expression(failure::describe(spec, &prepared, &failure))),
+        (None, End::Done) => None,
+    };
+    finish(cause, &mut outputs, report, begun)
+}
+
+/// The program for what the outputs take.
+fn program(prepared: &Prepared, outputs: &[Output]) -> Result<Arc<Program>, Error> {
+    let mut events = vec![false; prepared.model.events.len()];
+    for output in outputs {
+        for (taken, here) in events.iter_mut().zip(&output.events) {
+            *taken |= here;
         }
     }
-    let mut report = RunReport { model: prepared.model.name.clone(), seed: prepared.model.seed, ..RunReport::default() };
-    if errors.is_empty() {
-        for output in &mut outputs {
+    let selection = Selection { subjects: prepared.ids.clone(), events };
+    Program::new(&prepared.model, &selection).map(Arc::new).map_err(|message| {
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.push(Diagnostic::general("E0690", message));
+        Error::Usage(diagnostics)
+    })
+}
+
+/// Bytes for the records of a window: what `--memory` leaves beside the subjects.
+fn buffers(spec: &RunSpec, program: &Program) -> Result<u64, Error> {
+    let Some(memory) = spec.memory else { return Ok(BUFFER_BYTES) };
+    let state = program.state_bytes();
+    if state + LEAST_BUFFER_BYTES > memory {
+        let subjects: u64 = program.layout.ids.iter().map(|i| i.count).sum();
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.push(
+            Diagnostic::general(
+                "E0691",
+                format!(
+                    "--memory {memory}: the state of {} subjects alone takes {} bytes",
+                    crate::sink::grouped(subjects),
+                    crate::sink::grouped(state)
+                ),
+            )
+            .help(format!("give it at least {} MiB", (state + LEAST_BUFFER_BYTES).div_ceil(1 << 20)))
+            .help("or split the run: `--shard 1/4`, `--shard 2/4`, ... need a quarter each"),
+        );
+        return Err(Error::Usage(diagnostics));
+    }
+    // Encoded text and what sinks have not written yet come beside the records.
+    Ok(((memory - state) / 2).clamp(LEAST_BUFFER_BYTES, BUFFER_BYTES))
+}
+
+fn threads(spec: &RunSpec, program: &Program) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let subjects: u64 = program.layout.ids.iter().map(|i| i.count).sum();
+    // A thread for a handful of subjects costs more than it brings.
+    let useful = usize::try_from(subjects / 2048).unwrap_or(usize::MAX).max(1);
+    spec.threads.unwrap_or_else(cores).clamp(1, useful)
+}
+
+fn begin(prepared: &Prepared, program: &Program) -> RunReport {
+    let model = &prepared.model;
+    let clock = model.clock;
+    RunReport {
+        model: model.name.clone(),
+        seed: model.seed,
+        shard: prepared.shard,
+        start_ms: clock.start_ms,
+        end_ms: clock.start_ms + clock.ticks as i64 * clock.tick_ms,
+        tick_ms: clock.tick_ms,
+        ticks: clock.ticks,
+        subjects: program.layout.populations.iter().cloned().zip(program.layout.ids.iter().map(|i| i.count)).collect(),
+        ..RunReport::default()
+    }
+}
+
+/// Opens all outputs; where some fail all others are still tried.
+fn open(program: &Arc<Program>, outputs: &mut [Output]) -> Result<Lanes, Vec<SinkError>> {
+    let mut errors = Vec::new();
+    let mut feeds = Vec::new();
+    for output in outputs.iter_mut() {
+        let feed = Feed::of(output, &program.layout);
+        let header = match &feed {
+            Feed::Text(encoder) => TextEncoder::header(encoder).to_vec(),
+            _ => Vec::new(),
+        };
+        if let Err(e) = output.sink.open(&Opening { header }) {
+            errors.push(e);
+        }
+        feeds.push(feed);
+    }
+    if errors.is_empty() { Ok(Lanes::new(outputs, feeds)) } else { Err(errors) }
+}
+
+fn sink_cause(e: SinkError) -> Cause {
+    if e.closed_pipe { Cause::ClosedPipe } else { Cause::Sink(e) }
+}
+
+/// Ends the outputs as the run ended.
+fn finish(
+    mut cause: Option<Cause>,
+    outputs: &mut [Output],
+    mut report: RunReport,
+    begun: Instant,
+) -> Result<RunReport, Error> {
+    if cause.is_none() {
+        for (output, line) in outputs.iter_mut().zip(&mut report.outputs) {
             match output.sink.finish() {
-                Ok(done) => report.outputs.push(OutputReport {
-                    destination: output.name.clone(),
-                    place: done.place,
-                    events: 0,
-                    bytes: done.bytes,
-                    safe: None,
-                }),
-                Err(e) => errors.push(e),
+                Ok(done) => {
+                    line.place = done.place;
+                    line.bytes = done.bytes;
+                }
+                Err(e) => {
+                    cause.get_or_insert(sink_cause(e));
+                }
             }
         }
     }
-    if errors.is_empty() {
-        return Ok(report);
+    report.wall = begun.elapsed();
+    let Some(cause) = cause else { return Ok(report) };
+    report.outcome = if matches!(cause, Cause::Cancelled) { Outcome::Cancelled } else { Outcome::Failed };
+    let safe: Vec<String> = outputs.iter_mut().map(|o| o.sink.abort()).collect();
+    for (line, safe) in report.outputs.iter_mut().zip(&safe) {
+        line.safe = Some(safe.clone());
     }
-    report.outcome = Outcome::Failed;
-    report.error = Some(errors[0].message.clone());
-    let safe = outputs.iter_mut().map(|o| o.sink.abort()).collect();
-    Err(Error::Stopped(Box::new(Stopped { cause: Cause::Open(errors), safe, report })))
+    report.error = Some(match &cause {
+        Cause::Sink(e) => e.message.clone(),
+        Cause::Expression(e) => e.message.clone(),
+        Cause::Cancelled => "stopped by Ctrl-C".into(),
+        Cause::ClosedPipe => "the reader of the output went away".into(),
+        Cause::Open(_) => String::new(),
+    });
+    Err(Error::Stopped(Box::new(Stopped { cause, safe, report })))
+}
+
+/// An output's line of the report.
+fn line(output: &Output, events: u64) -> OutputReport {
+    OutputReport { destination: output.name.clone(), place: output.place.clone(), events, bytes: None, safe: None }
 }
