@@ -321,14 +321,7 @@ impl<'a> EventRef<'a> {
 
     /// The event's place in the order.
     pub fn position(&self) -> Position {
-        let site = self.site();
-        Position {
-            time_ms: self.time_ms,
-            population: site.population as u32,
-            id: self.id(),
-            seq: self.seq(),
-            pos: site.pos,
-        }
+        self.layout.position(self.time_ms, self.record[0], self.record[1])
     }
 
     /// The value of a column of this event's site; `text` holds what must be made.
@@ -423,5 +416,19 @@ impl Site {
             at += 1 + u32::from(ty.nullable);
         }
         false
+    }
+}
+
+impl Layout {
+    /// The place in the order of the record with these header words that happened at `time_ms`.
+    pub fn position(&self, time_ms: i64, head: u64, second: u64) -> Position {
+        let site = &self.sites[(head & ((1 << SITE_BITS) - 1)) as usize];
+        Position {
+            time_ms,
+            population: site.population as u32,
+            id: self.ids[site.population].id(second & ((1 << LOCAL_BITS) - 1)),
+            seq: head >> SITE_BITS,
+            pos: site.pos,
+        }
     }
 }

@@ -182,8 +182,9 @@ impl Compiler<'_> {
                     moved = moved.related(place, if d.label.is_empty() { "read here".to_owned() } else { d.label });
                 }
                 moved.notes = d.notes;
-                moved.help = d.help;
-                self.diags.push(moved.note("an event is checked for each transition that emits it; a `let` must be there in all of them"));
+                let unknown = matches!(d.code, "E0401" | "E0402");
+                moved.help = if unknown { vec!["give this transition such a `let` too, or emit another event".to_owned()] } else { d.help };
+                self.diags.push(moved.note("an event is checked for each transition that emits it"));
             }
         }
     }

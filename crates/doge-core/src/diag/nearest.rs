@@ -17,12 +17,15 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if wanted.is_empty() || wanted.len() > MAX_LEN {
         return None;
     }
-    // A name of one or two letters is near to everything of its length.
-    let limit = if wanted.len() < 3 { 0 } else { (wanted.len() / 3).max(1) };
+    let limit = if wanted.len() < 2 { 0 } else { (wanted.len() / 3).max(1) };
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         let have = folded(candidate);
         if have.len() > MAX_LEN || have.len().abs_diff(wanted.len()) > limit {
+            continue;
+        }
+        // A name of two letters is near to too many.
+        if wanted.len() == 2 && have.first() != wanted.first() {
             continue;
         }
         let d = distance(&wanted, &have);

@@ -103,8 +103,10 @@ pub struct Worker {
     due: Vec<u32>,
     /// Records by population and bucket.
     pub buckets: Vec<Vec<Vec<u64>>>,
-    /// Events captured in the present window.
-    pub events: u64,
+    /// Events captured so far, by emit site.
+    pub counts: Vec<u64>,
+    /// Records of ticks beyond the end of the last window, by population: tick and words of each.
+    later: Vec<Vec<(u64, Vec<u64>)>>,
     /// Attempts by population and (flat) transition, over the whole run.
     pub attempts: Vec<Vec<u64>>,
     /// Those of them that were blocked.
@@ -130,7 +132,8 @@ impl Worker {
             scratch: Scratch::default(),
             due: Vec::new(),
             buckets: program.populations.iter().map(|_| Vec::new()).collect(),
-            events: 0,
+            counts: vec![0; program.layout.sites.len()],
+            later: program.populations.iter().map(|_| Vec::new()).collect(),
             attempts: program.populations.iter().map(zeros).collect(),
             blocked: program.populations.iter().map(zeros).collect(),
             failure: None,
@@ -216,7 +219,6 @@ impl Worker {
         key: SubjectKey,
         id: u64,
     ) -> Result<f64, Stop> {
-        let mut events = 0;
         let strings =
             Strings { constants: &program.layout.constants, heap: &mut cell.heap, scratch: &mut self.scratch };
         let mut frame = Frame {
@@ -227,7 +229,7 @@ impl Worker {
             key: key.step(0),
             head: 0,
             second: 0,
-            events: &mut events,
+            counts: &mut [],
         };
         regs.set(p.id, id);
         frame.strings.scratch.rewind(0);
@@ -242,9 +244,10 @@ impl Worker {
         factor
     }
 
-    /// Takes the subjects of cells through a window.
-    pub fn simulate(&mut self, program: &Program, window: &Window, cells: &mut [Cell]) {
-        self.events = 0;
+    /// Takes the subjects of cells through a window, with about `limit` attempts at most: where there
+    /// would be more, the window ends earlier for the subjects that follow. Returns the tick up to
+    /// which all were taken; records beyond it are put off by [`Worker::put_off`].
+    pub fn simulate(&mut self, program: &Program, window: &Window, limit: u64, cells: &mut [Cell]) -> u64 {
         let used = window.buckets();
         for buckets in &mut self.buckets {
             if buckets.len() < used {
@@ -252,38 +255,102 @@ impl Worker {
             }
             buckets.iter_mut().for_each(Vec::clear);
         }
+        self.take_up(window);
+        let mut reach = Reach { to: window.to, left: limit.max(1), refill: (limit / 8).max(256) };
         for cell in cells {
             let p = &program.populations[cell.population];
             if p.registers <= 256 {
                 let mut regs = self.small.take().unwrap_or_default();
                 match p.row_words {
-                    0 => self.cell::<Small, 0>(&mut *regs, program, window, cell),
-                    1 => self.cell::<Small, 1>(&mut *regs, program, window, cell),
-                    2 => self.cell::<Small, 2>(&mut *regs, program, window, cell),
-                    3 => self.cell::<Small, 3>(&mut *regs, program, window, cell),
-                    4 => self.cell::<Small, 4>(&mut *regs, program, window, cell),
-                    _ => self.cell::<Small, ANY>(&mut *regs, program, window, cell),
+                    0 => self.cell::<Small, 0>(&mut regs, program, window, &mut reach, cell),
+                    1 => self.cell::<Small, 1>(&mut regs, program, window, &mut reach, cell),
+                    2 => self.cell::<Small, 2>(&mut regs, program, window, &mut reach, cell),
+                    3 => self.cell::<Small, 3>(&mut regs, program, window, &mut reach, cell),
+                    4 => self.cell::<Small, 4>(&mut regs, program, window, &mut reach, cell),
+                    _ => self.cell::<Small, ANY>(&mut regs, program, window, &mut reach, cell),
                 }
                 self.small = Some(regs);
             } else {
                 let mut regs = std::mem::replace(&mut self.large, Large(Vec::new()));
-                self.cell::<Large, ANY>(&mut regs, program, window, cell);
+                self.cell::<Large, ANY>(&mut regs, program, window, &mut reach, cell);
                 self.large = regs;
             }
             if cell.heap.wants_collection() {
                 collect(p, cell);
             }
         }
+        reach.to
     }
 
-    fn cell<G: Registers, const W: usize>(&mut self, regs: &mut G, program: &Program, window: &Window, cell: &mut Cell) {
+    /// Puts records that were put off and lie in a window into its buckets. They come from subjects
+    /// that were ahead, and so stand before those that the window adds in the same tick.
+    fn take_up(&mut self, window: &Window) {
+        for (later, buckets) in self.later.iter_mut().zip(&mut self.buckets) {
+            later.retain(|(tick, words)| {
+                if *tick >= window.to {
+                    return true;
+                }
+                let offset = tick - window.from;
+                let bucket = &mut buckets[(offset >> window.shift) as usize];
+                let within = offset & ((1 << window.shift) - 1);
+                let local = words[1] & ((1 << LOCAL_BITS) - 1);
+                bucket.push(words[0]);
+                bucket.push(within << LOCAL_BITS | local);
+                bucket.extend_from_slice(&words[2..]);
+                false
+            });
+        }
+    }
+
+    /// Takes records from tick `to` on out of a window's buckets; they come in a later window.
+    pub fn put_off(&mut self, program: &Program, window: &Window, to: u64) {
+        let first = ((to - window.from) >> window.shift) as usize;
+        for (later, buckets) in self.later.iter_mut().zip(&mut self.buckets) {
+            for (b, bucket) in buckets.iter_mut().enumerate().take(window.buckets()).skip(first) {
+                let start = window.from + ((b as u64) << window.shift);
+                let mut kept = 0;
+                let mut at = 0;
+                while at < bucket.len() {
+                    let len = program.layout.record_len(&bucket[at..]);
+                    let tick = start + (bucket[at + 1] >> LOCAL_BITS);
+                    if tick >= to {
+                        later.push((tick, bucket[at..at + len].to_vec()));
+                    } else {
+                        bucket.copy_within(at..at + len, kept);
+                        kept += len;
+                    }
+                    at += len;
+                }
+                bucket.truncate(kept);
+            }
+        }
+    }
+
+    /// Whether records were put off.
+    pub fn has_later(&self) -> bool {
+        self.later.iter().any(|l| !l.is_empty())
+    }
+
+    /// Calls `see` with every record that was put off.
+    pub fn later(&self) -> impl Iterator<Item = &[u64]> {
+        self.later.iter().flatten().map(|(_, words)| words.as_slice())
+    }
+
+    fn cell<G: Registers, const W: usize>(
+        &mut self,
+        regs: &mut G,
+        program: &Program,
+        window: &Window,
+        reach: &mut Reach,
+        cell: &mut Cell,
+    ) {
         match std::mem::replace(&mut cell.next, Next::Narrow(Vec::new())) {
             Next::Narrow(mut next) => {
-                self.subjects::<G, u32, W>(regs, program, window, cell, &mut next);
+                self.subjects::<G, u32, W>(regs, program, window, reach, cell, &mut next);
                 cell.next = Next::Narrow(next);
             }
             Next::Wide(mut next) => {
-                self.subjects::<G, u64, W>(regs, program, window, cell, &mut next);
+                self.subjects::<G, u64, W>(regs, program, window, reach, cell, &mut next);
                 cell.next = Next::Wide(next);
             }
         }
@@ -294,6 +361,7 @@ impl Worker {
         regs: &mut G,
         program: &Program,
         window: &Window,
+        reach: &mut Reach,
         cell: &mut Cell,
         next: &mut [T],
     ) {
@@ -305,14 +373,13 @@ impl Worker {
         let stride = 1 + if W == ANY { p.row_words } else { W };
         let mut due = std::mem::take(&mut self.due);
         due.resize(CHUNK, 0);
-        let mut events = 0;
         let mut failures = Vec::new();
         let mut walk = Walk {
             population: cell.population,
             p,
             ids: program.layout.ids[cell.population],
             from: window.from,
-            to: window.to,
+            reach: *reach,
             shift: window.shift,
             mask: (1 << window.shift) - 1,
             start_ms: program.start_ms,
@@ -333,16 +400,17 @@ impl Worker {
                 key: p.scope.subject(0).step(0),
                 head: 0,
                 second: 0,
-                events: &mut events,
+                counts: &mut self.counts,
             },
         };
         for (chunk, next) in next.chunks_mut(CHUNK).enumerate() {
             let rows = &mut cell.rows[chunk * CHUNK * stride..];
             let first = cell.first + (chunk * CHUNK) as u64;
             let mut n = 0;
+            let to = walk.reach.to;
             for (i, t) in next.iter().enumerate() {
                 due[n] = i as u32;
-                n += usize::from(t.get() < window.to);
+                n += usize::from(t.get() < to);
             }
             for k in 0..n {
                 let at = due[k] as usize;
@@ -351,6 +419,9 @@ impl Worker {
                 }
                 let row = &mut rows[at * stride..(at + 1) * stride];
                 let local = first + at as u64;
+                if next[at].get() >= walk.reach.to {
+                    continue;
+                }
                 next[at] = match walk.subject::<G, W>(regs, local, row, next[at].get()) {
                     Ok(tick) if tick < walk.ticks => T::of(tick),
                     Ok(_) => T::NEVER,
@@ -361,8 +432,8 @@ impl Worker {
                 };
             }
         }
+        *reach = walk.reach;
         self.due = due;
-        self.events += events;
         for failed in failures {
             self.fail(program, *failed);
         }
@@ -405,13 +476,31 @@ struct Failed {
     attributes: Vec<(String, String)>,
 }
 
+/// How far a window goes: less far for subjects that follow once there are too many attempts.
+#[derive(Clone, Copy)]
+struct Reach {
+    to: u64,
+    left: u64,
+    refill: u64,
+}
+
+impl Reach {
+    /// Moves the end to the middle of the window, not before the attempt at `tick`.
+    #[cold]
+    fn shorten(&mut self, from: u64, tick: u64) {
+        let middle = from + (self.to - from) / 2;
+        self.to = self.to.min(middle.max(tick + 1));
+        self.left = self.refill;
+    }
+}
+
 /// What the subjects of a cell share while they go through a window.
 struct Walk<'a> {
     population: usize,
     p: &'a PopulationProgram,
     ids: IdMap,
     from: u64,
-    to: u64,
+    reach: Reach,
     shift: u32,
     /// Ticks within a bucket.
     mask: u64,
@@ -482,6 +571,10 @@ impl Walk<'_> {
             self.frame.head = seq << SITE_BITS;
             self.frame.second = within << LOCAL_BITS | local;
             self.attempts[transition] += 1;
+            self.reach.left -= 1;
+            if self.reach.left == 0 {
+                self.reach.shorten(self.from, tick);
+            }
             if p.texts {
                 self.frame.strings.scratch.rewind(mark);
             }
@@ -510,7 +603,7 @@ impl Walk<'_> {
                 break;
             }
             tick += 1 + g as i64 as u64;
-            if tick >= self.to {
+            if tick >= self.reach.to {
                 break;
             }
         }

@@ -131,6 +131,8 @@ pub struct Engine {
     tuning: Tuning,
     /// Most words that one attempt records.
     words: u64,
+    /// Whether workers hold records of ticks to come.
+    put_off: bool,
 }
 
 impl Engine {
@@ -147,22 +149,22 @@ impl Engine {
         }
         let words = program.populations.iter().map(|p| p.most_words as u64).max().unwrap_or(0).max(4);
         let fits = (tuning.buffer_bytes / (words * 8)).max(1);
-        // A quarter of the subjects is quick; a million bounds memory and time.
-        let goal = (subjects / 4).clamp(1 << 14, 1 << 20).min(fits / 4).max(1);
-        // Nothing is known of the rate yet: as if each population's busiest state held everybody.
-        let busiest = |p: &program::PopulationProgram| {
-            let p = p.states.iter().map(|s| match s.kind {
+        // Half of the subjects is quick; a million bounds memory and time.
+        let goal = (subjects / 2).clamp(1 << 14, 1 << 20).min(fits / 4).max(1);
+        // Nothing is known of the rate but that all are in their first state.
+        let first = |p: &program::PopulationProgram| {
+            let state = &p.states[p.initial as usize];
+            match state.kind {
                 program::StateKind::Final => 0.0,
-                program::StateKind::Literal if s.inv == 0.0 => 1.0,
-                program::StateKind::Literal => -libm::expm1(1.0 / s.inv),
+                program::StateKind::Literal if state.inv == 0.0 => 1.0,
+                program::StateKind::Literal => -libm::expm1(1.0 / state.inv),
                 program::StateKind::Dynamic { .. } => 1.0,
-            });
-            p.fold(0.0, f64::max)
+            }
         };
         let rate: f64 =
-            program.populations.iter().zip(&program.layout.ids).map(|(p, ids)| busiest(p) * ids.count as f64).sum();
+            program.populations.iter().zip(&program.layout.ids).map(|(p, ids)| first(p) * ids.count as f64).sum();
         let length = if rate > 0.0 { (goal as f64 / rate) as u64 } else { u64::MAX };
-        Engine { program, cells, subjects, at: 0, length: length.max(1), cut: 0, goal, tuning, words }
+        Engine { program, cells, subjects, at: 0, length: length.max(1), cut: 0, goal, tuning, words, put_off: false }
     }
 
     /// The program that it runs.
@@ -203,7 +205,8 @@ impl Engine {
         }
         let length = self.length.min(MOST_BUCKETS << MOST_SHIFT);
         let to = ticks.min(self.at.saturating_add(length));
-        if to - self.at == 1 {
+        // What was put off belongs between the subjects of a whole tick.
+        if to - self.at == 1 && !self.put_off {
             let end = self.cut_end(0);
             return Some(Window::new(self.at, to, 0..end));
         }
@@ -250,6 +253,25 @@ impl Engine {
         self.groups(&window, n)
     }
 
+    /// How many attempts a worker of `n` should make in a window at most.
+    pub fn limit(&self, n: usize) -> u64 {
+        match self.tuning.window_ticks {
+            Some(_) => u64::MAX,
+            None => (self.goal * 2 / n as u64).max(1 << 10),
+        }
+    }
+
+    /// All workers have simulated `window` and reached the ticks `reached`: its end becomes the
+    /// earliest of them, and records beyond are put off.
+    pub fn settle(&mut self, window: &mut Window, reached: &[u64], workers: &mut [Worker]) {
+        let to = reached.iter().copied().min().unwrap_or(window.to).min(window.to);
+        if to < window.to {
+            workers.iter_mut().for_each(|w| w.put_off(&self.program, window, to));
+            window.to = to;
+        }
+        self.put_off = workers.iter().any(Worker::has_later);
+    }
+
     /// The window was simulated with this many attempts; adapts the next.
     pub fn done(&mut self, window: &Window, attempts: u64) {
         if window.cells.end < self.cells.len() {
@@ -262,7 +284,7 @@ impl Engine {
         if self.tuning.window_ticks.is_some() || !first {
             return;
         }
-        if attempts == 0 {
+        if attempts == 0 && !self.put_off {
             // Nothing happened: go where something does.
             if let Some(earliest) = self.cells.iter().filter_map(Cell::earliest).min() {
                 self.at = self.at.max(earliest);
@@ -298,10 +320,12 @@ impl Engine {
             let Some(mut window) = self.next_window() else { return Ok(false) };
             window = Window::new(window.from, window.to.min(until), window.cells);
             let before: u64 = worker.attempts.iter().flatten().sum();
-            worker.simulate(&program, &window, &mut self.cells[window.cells.clone()]);
+            let limit = self.limit(1);
+            let reached = worker.simulate(&program, &window, limit, &mut self.cells[window.cells.clone()]);
+            self.settle(&mut window, &[reached], std::slice::from_mut(worker));
             let mut ordered = Ordered::default();
             let workers = [&*worker];
-            let limit = worker.failure.as_deref();
+            let limit = worker.failure.as_deref().filter(|f| f.is_within(&window));
             for bucket in 0..window.buckets() {
                 ordered.runs(&program, &window, &workers, bucket, &mut |run| {
                     for event in run.events(&program.layout) {
@@ -311,7 +335,9 @@ impl Engine {
                     }
                 });
             }
-            if let Some(failure) = worker.failure.take() {
+            if limit.is_some()
+                && let Some(failure) = worker.failure.take()
+            {
                 return Err(failure);
             }
             let after: u64 = worker.attempts.iter().flatten().sum();
@@ -322,6 +348,11 @@ impl Engine {
 }
 
 impl Failure {
+    /// Whether it happens before the end of a window.
+    pub fn is_within(&self, window: &Window) -> bool {
+        self.tick.is_none_or(|t| t < window.to)
+    }
+
     /// Whether an event at `position` comes before the failure.
     pub fn is_after(&self, program: &Program, position: &crate::batch::Position) -> bool {
         let Some(tick) = self.tick else { return false };

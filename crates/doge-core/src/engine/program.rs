@@ -226,3 +226,12 @@ pub fn assigned(population: &Population) -> Vec<bool> {
     transitions.flat_map(|t| &t.set).for_each(|(a, _)| assigned[*a] = true);
     assigned
 }
+
+impl Program {
+    /// Bytes that the state of all subjects takes, without texts that change.
+    pub fn state_bytes(&self) -> u64 {
+        let tick = if self.ticks < u64::from(u32::MAX) { 4 } else { 8 };
+        let populations = self.populations.iter().zip(&self.layout.ids);
+        populations.map(|(p, ids)| ids.count * (tick + 8 + 8 * p.row_words as u64)).sum()
+    }
+}

@@ -27,11 +27,6 @@ impl Heap {
         self.text.len() > 1 << 16 && self.garbage * 2 > self.text.len()
     }
 
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.text.capacity()
-    }
-
     /// Notes that nobody refers to `handle` any more.
     #[inline]
     pub fn release(&mut self, handle: u64) {

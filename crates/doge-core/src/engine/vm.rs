@@ -116,8 +116,8 @@ pub struct Frame<'a> {
     pub head: u64,
     /// Second word of records.
     pub second: u64,
-    /// Records made so far.
-    pub events: &'a mut u64,
+    /// Records made so far, by site.
+    pub counts: &'a mut [u64],
 }
 
 /// Runs from `pc` to the end; records go to `bucket`.
@@ -263,21 +263,21 @@ pub fn run<G: Registers>(
                 }
             }
             Ins::Emit0 { site, last } => {
-                *frame.events += 1;
+                frame.counts[site as usize] += 1;
                 bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
                 if last {
                     return Ok(Flow::Done);
                 }
             }
             Ins::Emit1 { site, a, last } => {
-                *frame.events += 1;
+                frame.counts[site as usize] += 1;
                 bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second, regs.get(a)]);
                 if last {
                     return Ok(Flow::Done);
                 }
             }
             Ins::Emit2 { site, a, b, last } => {
-                *frame.events += 1;
+                frame.counts[site as usize] += 1;
                 let record = [frame.head | u64::from(site), frame.second, regs.get(a), regs.get(b)];
                 bucket.extend_from_slice(&record);
                 if last {
@@ -285,7 +285,7 @@ pub fn run<G: Registers>(
                 }
             }
             Ins::Emit3 { site, a, b, c, last } => {
-                *frame.events += 1;
+                frame.counts[site as usize] += 1;
                 let record = [frame.head | u64::from(site), frame.second, regs.get(a), regs.get(b), regs.get(c)];
                 bucket.extend_from_slice(&record);
                 if last {
@@ -306,7 +306,7 @@ fn trap(pc: usize, error: EvalError) -> Box<Trap> {
 
 /// Captures an event of any shape; see [`crate::batch`] for the record.
 fn emit<G: Registers>(regs: &G, frame: &mut Frame<'_>, bucket: &mut Vec<u64>, site: u32) {
-    *frame.events += 1;
+    frame.counts[site as usize] += 1;
     bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
     let first = bucket.len();
     let captures = &frame.captures[site as usize];

@@ -447,14 +447,182 @@ pub fn int_text(v: i64, buf: &mut TextBuf) -> &str {
 }
 
 /// `string(v)` of a double: the shortest text that reads back the same, always with `.` or `e`, with
-/// an exponent from 1e16 and below 1e-5; `NaN`, `inf` and `-inf`.
+/// an exponent (its sign written) from 1e16 and below 1e-5; `NaN`, `inf` and `-inf`. The text is at
+/// most 24 bytes.
 ///
 /// ```
 /// use doge_core::expr::func::{TextBuf, double_text};
 /// assert_eq!(double_text(1.0, &mut TextBuf::new()), "1.0");
-/// assert_eq!(double_text(1e16, &mut TextBuf::new()), "1e16");
+/// assert_eq!(double_text(1e16, &mut TextBuf::new()), "1e+16");
 /// ```
 #[inline]
 pub fn double_text(v: f64, buf: &mut TextBuf) -> &str {
     buf.double.format(v)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn double(v: f64) -> String {
+        double_text(v, &mut TextBuf::new()).to_owned()
+    }
+
+    fn timestamp(t: i64) -> String {
+        timestamp_text(t, &mut TextBuf::new()).to_owned()
+    }
+
+    fn duration(d: i64) -> String {
+        duration_text(d, &mut TextBuf::new()).to_owned()
+    }
+
+    #[test]
+    fn doubles_switch_to_exponents_at_the_stated_sizes() {
+        for (v, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (-2.5, "-2.5"),
+            (1e-5, "0.00001"),
+            (1.5e-5, "0.000015"),
+            (9.999999999999999e-6, "9.999999999999999e-6"),
+            (9_999_999_999_999_998.0, "9999999999999998.0"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.2345e20, "1.2345e+20"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (5e-324, "5e-324"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(double(v), text);
+        }
+    }
+
+    #[test]
+    fn texts_read_back_the_same() {
+        use proptest::prelude::*;
+        proptest!(ProptestConfig::with_cases(5000), |(bits: u64, t in MIN_TIMESTAMP_MS..=MAX_TIMESTAMP_MS, d: i64, s in -100_000i64..100_000)| {
+            let v = f64::from_bits(bits);
+            if v.is_finite() {
+                let text = double(v);
+                prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), bits);
+                prop_assert!(text.contains(['.', 'e']) && text.len() <= 24);
+                prop_assert_eq!(text.contains('e'), v != 0.0 && !(1e-5..1e16).contains(&v.abs()));
+            }
+            prop_assert_eq!(parse_timestamp(&timestamp(t)), Ok(t));
+            prop_assert_eq!(parse_duration(&duration(d)), Ok(d));
+            prop_assert_eq!(parse_duration(&duration(s)), Ok(s));
+        });
+        assert_eq!(duration(i64::MIN), "-9223372036854775.808s");
+        assert_eq!(parse_duration("-9223372036854775.808s"), Ok(i64::MIN));
+        assert_eq!(
+            parse_duration("9223372036854775.808s"),
+            Err(text_error(
+                TextError::DurationRange,
+                "9223372036854775.808s"
+            ))
+        );
+        assert_eq!(timestamp(MIN_TIMESTAMP_MS), "0001-01-01T00:00:00.000Z");
+        assert_eq!(timestamp(MAX_TIMESTAMP_MS), "9999-12-31T23:59:59.999Z");
+        assert_eq!(duration(0), "0s");
+        assert_eq!(duration(-1), "-0.001s");
+    }
+
+    /// Our calendar against another library's, in a zone too.
+    #[test]
+    fn parts_agree_with_another_calendar() {
+        use proptest::prelude::*;
+        let zones = [
+            "UTC",
+            "Europe/Warsaw",
+            "America/New_York",
+            "Asia/Kathmandu",
+            "Pacific/Apia",
+        ];
+        proptest!(ProptestConfig::with_cases(3000), |(t in MIN_TIMESTAMP_MS..=MAX_TIMESTAMP_MS, z in 0..5usize)| {
+            let at = jiff::Timestamp::from_millisecond(t).unwrap();
+            let there = at.to_zoned_datetime(jiff::tz::TimeZone::get(zones[z]).unwrap());
+            let zone = Zone::new(zones[z]).unwrap();
+            let date = there.date();
+            // The offset can carry it over the ends of the years.
+            prop_assume!((1..=9999).contains(&date.year()));
+            prop_assert_eq!(zone.part(Part::FullYear, t), i64::from(date.year()));
+            prop_assert_eq!(zone.part(Part::Month, t) + 1, i64::from(date.month()));
+            prop_assert_eq!(zone.part(Part::Date, t), i64::from(date.day()));
+            prop_assert_eq!(zone.part(Part::DayOfMonth, t) + 1, i64::from(date.day()));
+            prop_assert_eq!(zone.part(Part::DayOfYear, t) + 1, i64::from(date.day_of_year()));
+            prop_assert_eq!(zone.part(Part::DayOfWeek, t), i64::from(date.weekday().to_sunday_zero_offset()));
+            prop_assert_eq!(zone.part(Part::Hours, t), i64::from(there.hour()));
+            prop_assert_eq!(zone.part(Part::Minutes, t), i64::from(there.minute()));
+            prop_assert_eq!(zone.part(Part::Seconds, t), i64::from(there.second()));
+            prop_assert_eq!(zone.part(Part::Milliseconds, t), i64::from(there.millisecond()));
+        });
+    }
+
+    #[test]
+    fn wrong_instants_and_durations_say_what_is_wrong() {
+        use TextError::*;
+        for (text, error) in [
+            ("", Timestamp),
+            ("2022", Timestamp),
+            ("2022-02-11", TimestampDate),
+            ("2022-02-11 03:21:48Z", Timestamp),
+            ("2022-02-11T03:21Z", Timestamp),
+            ("2022-02-11T03:21:48", TimestampZone),
+            ("2022-02-11T03:21:48.", Timestamp),
+            ("2022-02-11T03:21:48.0001Z", Finer),
+            ("2022-02-29T03:21:48Z", TimestampField),
+            ("1900-02-29T03:21:48Z", TimestampField),
+            ("2022-13-01T03:21:48Z", TimestampField),
+            ("2022-02-11T24:00:00Z", TimestampField),
+            ("2022-02-11T03:21:60Z", TimestampField),
+            ("2022-02-11T03:21:48+1:00", Timestamp),
+            ("2022-02-11T03:21:48+24:00", TimestampField),
+            ("0000-01-01T00:00:00Z", TimestampRange),
+            ("0001-01-01T00:00:00+00:01", TimestampRange),
+            ("9999-12-31T23:59:59-00:01", TimestampRange),
+            ("２022-02-11T03:21:48Z", Timestamp),
+        ] {
+            assert_eq!(
+                parse_timestamp(text),
+                Err(text_error(error, text)),
+                "{text}"
+            );
+        }
+        for (text, error) in [
+            ("", Duration),
+            ("-", Duration),
+            ("s", Duration),
+            (".s", Duration),
+            ("1", DurationUnit),
+            ("1x", Duration),
+            ("1 s", Duration),
+            ("1s-1s", Duration),
+            ("0.5ms", Finer),
+            ("1us", Finer),
+            ("99999999999999999999s", DurationRange),
+            ("9223372036854775s1000ms", DurationRange),
+        ] {
+            assert_eq!(parse_duration(text), Err(text_error(error, text)), "{text}");
+        }
+        assert_eq!(
+            parse_timestamp("2024-02-29T03:21:48.000000Z"),
+            Ok(1_709_176_908_000)
+        );
+        assert_eq!(parse_duration("1000us"), Ok(1));
+        assert_eq!(parse_duration("1d2h3m4.5s6ms"), Ok(93_784_506));
+        assert_eq!(parse_duration("0"), Ok(0));
+    }
+
+    #[test]
+    fn text_cannot_grow_without_bound() {
+        assert!(check_concat(MAX_TEXT, 0).is_ok());
+        assert_eq!(
+            check_concat(MAX_TEXT, 1),
+            Err(EvalError::TextTooLong(MAX_TEXT + 1))
+        );
+    }
 }

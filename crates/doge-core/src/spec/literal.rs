@@ -71,10 +71,12 @@ pub fn duration(text: &str) -> Result<i64, LiteralError> {
                 );
             }
             if text.contains(' ') {
-                return error(
-                    format!("the duration `{}` has a space in it", shown(text)),
-                    format!("write `{}`", shown(&text.replace(' ', ""))),
-                );
+                let joined = text.replace(' ', "");
+                let help = match duration(&joined) {
+                    Ok(_) => format!("write `{}`", shown(&joined)),
+                    Err(e) => e.help,
+                };
+                return error(format!("the duration `{}` has a space in it", shown(text)), help);
             }
             return bad();
         }
@@ -368,7 +370,7 @@ pub fn percent(text: &str) -> Option<Result<u64, LiteralError>> {
     if decimals.len() > 12 {
         return Some(error(
             format!("the probability `{}` has more than 12 decimals", shown(text)),
-            format!("write `{whole}.{}%`, or an expression in percent without the sign", &decimals[..12]),
+            "write at most 12 decimals; a finer one can be an expression in percent, without the sign",
         ));
     }
     let units = whole.parse::<u64>().ok().and_then(|w| w.checked_mul(1_000_000_000_000)).and_then(|w| {

@@ -136,6 +136,8 @@ pub enum OutputKind {
     },
     /// Records: [`Payload::Batch`](crate::sink::Payload::Batch).
     Records,
+    /// Nothing: the events are counted.
+    Nothing,
 }
 
 /// One file, table or stream of a run, ready to be opened.

@@ -332,6 +332,7 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
                         envelope: target.envelope,
                     },
                     Takes::Table | Takes::Records => OutputKind::Records,
+                    Takes::Nothing => OutputKind::Nothing,
                 },
                 commit: spec.commit,
                 is_stdout,

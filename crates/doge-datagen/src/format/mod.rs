@@ -3,7 +3,7 @@
 mod digits;
 mod text;
 
-pub use text::{EncoderState, TextEncoder};
+pub use text::{Encoded, EncoderState, TextEncoder};
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -81,6 +81,17 @@ pub struct EncoderState {
     texts: Vec<(usize, usize, bool)>,
 }
 
+/// What a call of [`TextEncoder::encode`] did.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded<'r> {
+    /// Events appended.
+    pub events: u64,
+    /// Header words of the last of them.
+    pub last: Option<(u64, u64)>,
+    /// What is left of the run.
+    pub rest: &'r [u64],
+}
+
 #[derive(Debug, Default)]
 struct Rendered {
     time_ms: Option<i64>,
@@ -138,20 +149,30 @@ impl TextEncoder {
         }
     }
 
-    /// Appends the events of `run` that belong to the output; returns how many there were.
-    pub fn encode(&self, state: &mut EncoderState, run: Run<'_>, out: &mut TextBlock) -> u64 {
+    /// Appends the events of `run` that belong to the output until `out` holds `enough` bytes.
+    pub fn encode<'r>(
+        &self,
+        state: &mut EncoderState,
+        run: Run<'r>,
+        out: &mut TextBlock,
+        enough: usize,
+    ) -> Encoded<'r> {
         if state.sites.len() < self.plans.len() {
             state.sites.resize_with(self.plans.len(), Rendered::default);
         }
         let mut words = run.words;
         let mut events = 0;
-        while let [head, second, rest @ ..] = words {
+        let mut last = None;
+        while out.len < enough
+            && let [head, second, rest @ ..] = words
+        {
             let site = (head & ((1 << SITE_BITS) - 1)) as usize;
             let Some(plan) = &self.plans[site] else {
                 words = &words[self.layout.record_len(words)..];
                 continue;
             };
             events += 1;
+            last = Some((*head, *second));
             let rendered = &mut state.sites[site];
             if rendered.time_ms != Some(run.time_ms) {
                 rendered.render(plan, run.time_ms);
@@ -241,7 +262,7 @@ impl TextEncoder {
             }
             out.len = at;
         }
-        events
+        Encoded { events, last, rest: words }
     }
 }
 

@@ -92,6 +92,8 @@ pub enum Takes {
     Records,
     /// Records of one event: a table.
     Table,
+    /// Nothing: `write` is never called.
+    Nothing,
 }
 
 /// How a sink is made.

@@ -22,6 +22,7 @@ pub(crate) use text::{io_reason, timestamp};
 
 pub use kind::{Context, Identity, IfExists, Key, KeyValue, Made, Make, Settings, SinkKind, Takes};
 
+use crate::format::TextBlock;
 use doge_core::batch::{EventBatch, Position};
 
 /// All kinds of destinations, in the order in which they are listed to people.
@@ -60,7 +61,7 @@ pub struct Chunk {
 #[derive(Debug)]
 pub enum Payload {
     /// Whole encoded events.
-    Bytes(Vec<u8>),
+    Bytes(TextBlock),
     /// Records; only events of this output.
     Batch(EventBatch),
 }
@@ -148,6 +149,12 @@ pub trait Sink: Send {
     /// The run ends early: leaves what is committed, puts right what is not, and says in one sentence
     /// what is safe and where (`out/a.jsonl.part holds the first 1,024 events`).
     fn abort(&mut self) -> String;
+
+    /// Whether `write` never blocks and costs next to nothing, so that a thread of its own is not worth
+    /// its price. Asked after `open`.
+    fn is_instant(&self) -> bool {
+        false
+    }
 }
 
 /// What a sink left behind.

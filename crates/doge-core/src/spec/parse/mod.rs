@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
             let line = self.source.text[start..].lines().next().unwrap_or_default();
             let at = start + line.find('#').unwrap_or(0);
             Diagnostic::error("E0126", Span::new(at, at + 1), "` #` begins a comment in unquoted text")
-                .help(format!("quote the whole value: `{key}: {}`", yaml::quote(&format!("{text}{}", line.trim_end()))))
+                .help(yaml::quoted_line(Some(key), &format!("{text}{}", line.trim_end())))
         } else {
             return source;
         };
@@ -297,7 +297,11 @@ impl<'a> Reader<'a> {
         entries.into_iter().map(|(name, node)| { let e = self.expr(node, &name.value); (name, e) }).collect()
     }
 
+    /// Reports a key that is not there, unless it may stand in a line that could not be read.
     fn missing(&mut self, span: Span, message: String, help: &str) {
+        if self.incomplete {
+            return;
+        }
         self.diags.push(Diagnostic::error("E0205", span, message).help(help));
     }
 }
@@ -332,12 +336,12 @@ fn is_date(text: &str) -> bool {
 
 /// An unquoted parameter: a number, a bool, or text that is no word YAML has used for either.
 fn param_literal(text: &str) -> Result<Value, (String, String)> {
-    let quoted = || format!("write `{}` for text", yaml::quote(text));
+    let quoted = || format!("`{}` for text", yaml::quote(text));
     let numeric = text.strip_prefix(['-', '+']).unwrap_or(text);
     if numeric.starts_with(|c: char| c.is_ascii_digit()) {
         let digits = numeric.bytes().all(|b| b.is_ascii_digit());
         return if digits {
-            literal::int(text).map(Value::Int).map_err(|e| (e.message, format!("{}; {}", e.help, quoted())))
+            literal::int(text).map(Value::Int).map_err(|e| (e.message, format!("{}; write {}", e.help, quoted())))
         } else {
             match literal::double(text) {
                 Ok(x) => Ok(Value::Double(x)),

@@ -15,7 +15,7 @@ impl Parser<'_> {
             self.block_sequence(column)
         } else if self.peek() == Some(b'?') && self.is_blank_or_break(self.pos + 1) {
             Err(self.complex_key(parent))
-        } else if self.key_end().is_some() && !self.is_ternary() {
+        } else if self.is_mapping() {
             self.block_mapping(column)
         } else {
             self.inline_value(parent, None)
@@ -39,6 +39,9 @@ impl Parser<'_> {
     fn key_end(&self) -> Option<usize> {
         let mut i = self.pos;
         let first = self.peek()?;
+        if self.at_dash() {
+            return None;
+        }
         if first == b'"' || first == b'\'' {
             i += 1;
             while !self.is_break(i) {
@@ -58,7 +61,7 @@ impl Parser<'_> {
             }
             return None;
         }
-        if matches!(first, b'[' | b'{' | b'#' | b'|' | b'>') {
+        if matches!(first, b'[' | b'{' | b']' | b'}' | b',' | b'#' | b'|' | b'>' | b'@' | b'`' | b'%') {
             return None;
         }
         while !self.is_break(i) {
@@ -76,6 +79,33 @@ impl Parser<'_> {
         self.key_end().is_some_and(|end| self.text[self.pos..end].contains(" ? "))
     }
 
+    /// Whether keys begin here: on this line, or on the next one if this one lacks its colon.
+    fn is_mapping(&mut self) -> bool {
+        if self.key_end().is_some() {
+            return !self.is_ternary();
+        }
+        if matches!(self.peek(), Some(b'"' | b'\'' | b'[' | b'{' | b'|' | b'>' | b'&' | b'*' | b'!')) {
+            return false;
+        }
+        let (here, column) = ((self.pos, self.line_start), self.col());
+        let mut next = false;
+        self.pos = self.line_end();
+        while self.pos < self.b.len() {
+            self.pos += if self.b[self.pos] == b'\r' { 2 } else { 1 };
+            if self.pos >= self.b.len() {
+                break;
+            }
+            self.line_start = self.pos;
+            self.pos += self.b[self.pos..].iter().take_while(|b| **b == b' ').count();
+            if !self.is_break(self.pos) && self.peek() != Some(b'#') {
+                next = self.col() == column && self.key_end().is_some();
+                break;
+            }
+        }
+        (self.pos, self.line_start) = here;
+        next
+    }
+
     fn block_sequence(&mut self, column: usize) -> R<Node> {
         let start = self.pos;
         let mut items = Vec::new();
@@ -84,6 +114,10 @@ impl Parser<'_> {
             let dash = self.pos;
             self.pos += 1;
             let crossed = self.skip(false)?;
+            if !crossed && self.b[dash..self.pos].contains(&b'\t') && (self.at_dash() || self.is_mapping()) {
+                self.pos = dash + 1;
+                self.tab()?;
+            }
             let item = if self.pos >= self.b.len() || (crossed && self.col() <= column) {
                 let d = Diagnostic::error("E0110", Span::new(dash, dash + 1), "a list item without a value");
                 self.diags.push(d.help("write the value behind the `-`, or remove the line"));
@@ -150,7 +184,7 @@ impl Parser<'_> {
         if self.peek() == Some(b'?') && self.is_blank_or_break(self.pos + 1) {
             return Err(self.complex_key(parent));
         }
-        let Some(colon) = self.key_end() else {
+        let Some(colon) = self.key_end().filter(|colon| *colon > self.pos) else {
             return Err(self.no_key(parent));
         };
         let key = self.block_key(colon, parent)?;
@@ -192,7 +226,7 @@ impl Parser<'_> {
 
     /// A value below its key; if it is a scalar, problems show it with the key.
     fn block_value(&mut self, parent: isize, key: &Spanned<String>) -> R<Node> {
-        if self.at_dash() || (self.key_end().is_some() && !self.is_ternary()) || self.peek() == Some(b'?') {
+        if self.at_dash() || self.is_mapping() || self.peek() == Some(b'?') {
             return self.block_node(parent);
         }
         self.inline_value(parent, Some(&key.value))
@@ -251,6 +285,8 @@ impl Parser<'_> {
             d.help(format!("write `{}: {}`", key.trim(), shown(value.trim())))
         } else if word(text) {
             d.help(format!("write `{}: ` and its value", shown(text)))
+        } else if let Some((key, value)) = text.split_once(' ').filter(|(k, _)| word(k)) {
+            d.help(format!("put a colon behind the key: `{key}: {}`", shown(value.trim())))
         } else {
             d
         };
@@ -289,14 +325,15 @@ impl Parser<'_> {
             }
             b'|' | b'>' => self.block_scalar(parent, key),
             b'&' | b'*' | b'!' => self.node_property(c, parent, key),
-            b'@' | b'`' | b'%' | b',' | b']' | b'}' => self.reserved(parent, key),
+            b'@' | b'`' | b'%' | b',' | b']' | b'}' | b'#' => self.reserved(parent, key),
+            b'?' | b':' if self.is_blank_or_break(self.pos + 1) => self.reserved(parent, key),
             b'-' if self.is_blank_or_break(self.pos + 1) => {
                 let end = self.trimmed_end(self.line_end());
                 let text = self.text[start..end].to_owned();
                 let d = Diagnostic::error("E0120", Span::new(start, start + 1), "a list item on the line of its key");
-                self.diags.push(
-                    d.help("put each `- item` on its own line, or write the list as `[a, b]`").help(format!("if it is an expression, {}", quoted_line(key, &text))),
-                );
+                let d = d.help("put each `- item` on its own line, or write the list as `[a, b]`");
+                let number = text[1..].trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '(');
+                self.diags.push(if number { d.help(format!("if it is an expression, {}", quoted_line(key, &text))) } else { d });
                 Err(self.recover(parent))
             }
             _ => self.plain(parent, key),
@@ -374,9 +411,23 @@ impl Parser<'_> {
         let end = self.comment_free_end();
         let text = self.text[start..end].to_owned();
         let d = Diagnostic::error("E0118", Span::new(start, start + 1), format!("unquoted text cannot begin with `{c}`"));
-        let d = if matches!(c, ']' | '}') { d.help(format!("no bracket is open that this `{c}` could close")) } else { d.help(quoted_line(key, &text)) };
+        let d = match c {
+            ']' | '}' => d.help(format!("no bracket is open that this `{c}` could close")),
+            _ => d.help(reserved_help(c, key, &text)),
+        };
         self.diags.push(d);
         Err(self.recover(parent))
+    }
+}
+
+/// What to write instead of unquoted text that begins with a sign YAML keeps for itself.
+pub(super) fn reserved_help(sign: char, key: Option<&str>, text: &str) -> String {
+    let rest = text.get(1..).unwrap_or_default().trim();
+    let number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    match sign {
+        '%' if number => format!("write `{rest}%`"),
+        '>' if key == Some("when") => format!("write what is compared: `when: x {}`", shown(text)),
+        _ => quoted_line(key, text),
     }
 }
 

@@ -53,7 +53,7 @@ impl Parser<'_> {
             let key = self.flow_key(parent)?;
             self.flow_skip(parent, open)?;
             let value = match self.peek() {
-                Some(b':') => {
+                Some(b':') if self.ends_key(&key) => {
                     self.pos += 1;
                     self.flow_skip(parent, open)?;
                     if matches!(self.peek(), Some(b',' | b'}')) {
@@ -83,6 +83,12 @@ impl Parser<'_> {
             self.separator(parent, open, b'}')?;
         }
         Ok(Node { kind: NodeKind::Mapping(entries), span: Span::new(open, self.pos) })
+    }
+
+    /// Whether the colon here ends a key: behind plain text white space follows it.
+    fn ends_key(&self, key: &Spanned<String>) -> bool {
+        let quoted = matches!(self.b[key.span.start as usize], b'"' | b'\'');
+        quoted || self.is_blank_or_break(self.pos + 1) || matches!(self.b.get(self.pos + 1), Some(b',' | b'[' | b']' | b'{' | b'}'))
     }
 
     /// Moves to the next token of a collection; an end of the text, or a line that belongs to the
@@ -120,6 +126,10 @@ impl Parser<'_> {
 
     /// Behind a value: a comma, or the end (not consumed).
     fn separator(&mut self, parent: isize, open: usize, close: u8) -> R<()> {
+        if std::mem::take(&mut self.comma_missing) {
+            return Ok(());
+        }
+        let behind = self.pos;
         self.flow_skip(parent, open)?;
         match self.peek() {
             Some(b',') => {
@@ -128,8 +138,20 @@ impl Parser<'_> {
             }
             Some(c) if c == close => Ok(()),
             Some(b']' | b'}') => Err(self.mismatch(parent, open, close)),
+            _ if close == b'}' && self.is_key_ahead(self.pos) => {
+                self.missing_comma(behind, self.pos);
+                Ok(())
+            }
             _ => Err(self.unexpected(parent, open, if close == b']' { "`,` or `]`" } else { "`,` or `}`" })),
         }
+    }
+
+    /// Reports that behind byte `at` a comma is missing before the key at `key`.
+    fn missing_comma(&mut self, at: usize, key: usize) {
+        let rest = &self.text[key..];
+        let name = &rest[..rest.find(':').unwrap_or(0)];
+        let d = Diagnostic::error("E0122", Span::new(at, at), format!("a comma is missing before `{}`", shown(name)));
+        self.diags.push(d.help("entries inside `{ }` are separated by commas"));
     }
 
     fn mismatch(&mut self, parent: isize, open: usize, close: u8) -> Halt {
@@ -164,7 +186,8 @@ impl Parser<'_> {
                 return Ok(Spanned::new(node.as_text().unwrap_or_default().to_owned(), node.span));
             }
             b'?' if self.is_blank_or_break(start + 1) => {}
-            b'[' | b'{' => {}
+            b'[' | b'{' | b'#' | b'|' | b'>' | b'@' | b'`' | b'%' => {}
+            b'-' if self.is_blank_or_break(start + 1) || matches!(self.b.get(start + 1), Some(b',' | b'[' | b']' | b'{' | b'}')) => {}
             sign @ (b'&' | b'*' | b'!') => {
                 let code = if sign == b'&' { "E0102" } else if sign == b'*' { "E0103" } else { "E0101" };
                 let what = if sign == b'&' { "anchors are" } else if sign == b'*' { "aliases are" } else { "tags are" };
@@ -208,7 +231,7 @@ impl Parser<'_> {
     /// The end of what was meant as one value: up to a comma or bracket outside of its own brackets
     /// and quotes, or the end of the line.
     fn swallow(&self, start: usize) -> usize {
-        let (mut i, mut depth, mut quote, mut before) = (start, 0usize, None, b' ');
+        let (mut i, mut depth, mut quote, mut before) = (start, 0usize, None, 0u8);
         while !self.is_break(i) {
             let c = self.b[i];
             match quote {
@@ -284,17 +307,17 @@ impl Parser<'_> {
                 self.diags.push(d);
                 Ok(if tag { self.scalar(start, end) } else { self.invalid(start) })
             }
-            c @ (b'|' | b'>' | b'@' | b'`' | b'%') => {
-                let (text, end) = whole(self);
+            c @ (b'|' | b'>' | b'@' | b'`' | b'%' | b'#') => {
+                let (text, _) = whole(self);
                 let d = Diagnostic::error("E0118", Span::new(start, start + 1), format!("unquoted text cannot begin with `{}`", c as char));
-                self.diags.push(d.help(quoted_line(key, &text)));
-                Ok(self.scalar(start, end))
+                self.diags.push(d.help(super::block::reserved_help(c as char, key, &text)));
+                Ok(self.invalid(start))
             }
-            c @ (b'-' | b'?' | b':') if self.is_blank_or_break(start + 1) => {
-                let (text, end) = whole(self);
+            c @ (b'-' | b'?' | b':') if self.is_blank_or_break(start + 1) || matches!(self.b.get(start + 1), Some(b',' | b'[' | b']' | b'{' | b'}')) => {
+                let (text, _) = whole(self);
                 let d = Diagnostic::error("E0118", Span::new(start, start + 1), format!("unquoted text cannot begin with `{} `", c as char));
                 self.diags.push(d.help(quoted_line(key, &text)));
-                Ok(self.scalar(start, end))
+                Ok(self.invalid(start))
             }
             _ => self.flow_plain(start, key),
         }
@@ -324,6 +347,15 @@ impl Parser<'_> {
             self.pos = end;
             return Ok(self.scalar(start, end));
         };
+        let last_word = text.rfind([' ', '\t']).filter(|_| stop == b':' && !text.contains('?') && !is_open(text));
+        if let Some(space) = last_word.filter(|space| self.is_key_ahead(start + space + 1)) {
+            let key_at = start + space + 1;
+            let end = start + self.text[start..key_at].trim_end().len();
+            self.missing_comma(end, key_at);
+            self.comma_missing = true;
+            self.pos = key_at;
+            return Ok(self.scalar(start, end));
+        }
         let stop_at = end + self.text[end..].len() - self.text[end..].trim_start_matches([' ', '\t']).len();
         let end = self.swallow(start);
         let whole = self.text[start..end].to_owned();

@@ -22,6 +22,8 @@ use std::collections::HashMap;
 
 /// Levels of nesting that are followed; models need about ten.
 const MAX_DEPTH: usize = 64;
+/// Longer values are not repeated in a message.
+const MAX_QUOTED: usize = 200;
 /// Larger texts are refused: places are 32-bit offsets.
 const MAX_BYTES: usize = 1 << 28;
 
@@ -65,20 +67,27 @@ pub(crate) fn parse(source: &Source, diags: &mut Diagnostics) -> Option<Tree> {
     if let Some(at) = source.not_utf8 {
         let at = at as usize;
         let d = Diagnostic::error("E0107", Span::new(at, at + 3), "the file is not UTF-8 text");
-        diags.push(d.label("no character begins with this byte").help("is this the right file? Save models as UTF-8 text"));
+        // A byte order mark of UTF-16 is no UTF-8, and every other byte is then zero.
+        let utf16 = at == 0 && text.contains('\0');
+        let what = if utf16 { "it seems to be UTF-16: save it as UTF-8" } else { "is this the right file? Save models as UTF-8 text" };
+        diags.push(d.label("no character begins with this byte").help(what));
         return None;
     }
     if let Some(d) = binary(text) {
         diags.push(d);
         return None;
     }
-    let mut parser = Parser { text, b: text.as_bytes(), pos: 0, line_start: 0, depth: 0, offsets: HashMap::new(), lossy: false, diags };
+    let mut parser = Parser { text, b: text.as_bytes(), pos: 0, line_start: 0, depth: 0, offsets: HashMap::new(), lossy: false, comma_missing: false, diags };
     let root = parser.document().ok().flatten()?;
     Some(Tree { root, offsets: parser.offsets, lossy: parser.lossy })
 }
 
 /// The problem with a text that is not text.
 fn binary(text: &str) -> Option<Diagnostic> {
+    if let Some(i) = text.find('\0') {
+        let d = Diagnostic::error("E0107", Span::new(i, i + 1), "the file is not text: it holds a zero byte");
+        return Some(d.help("is this the right file? Models are UTF-8 text"));
+    }
     let mut chars = text.char_indices().peekable();
     while let Some((i, c)) = chars.next() {
         let next_is_line = matches!(chars.peek(), Some((_, '\n')));
@@ -88,7 +97,6 @@ fn binary(text: &str) -> Option<Diagnostic> {
         }
         let span = Span::new(i, i + c.len_utf8());
         let d = match c {
-            '\0' => Diagnostic::error("E0107", span, "the file is not text: it holds a zero byte").help("is this the right file? Models are UTF-8 text"),
             '\r' => Diagnostic::error("E0107", span, "a carriage return stands alone").help("end lines with LF or CR LF"),
             _ => Diagnostic::error("E0107", span, "the file holds a control character")
                 .help("remove it; inside double quotes it can be written as an escape, such as `\\x1b`"),
@@ -107,6 +115,8 @@ struct Parser<'a> {
     depth: usize,
     offsets: HashMap<u32, Vec<u32>>,
     lossy: bool,
+    /// The last value of a collection was cut off where a comma is missing, which was reported.
+    comma_missing: bool,
     diags: &'a mut Diagnostics,
 }
 
@@ -129,7 +139,7 @@ impl<'a> Parser<'a> {
             }
         }
         if self.peek().is_none() {
-            let d = Diagnostic::general("E0100", "the model is empty");
+            let d = Diagnostic::error("E0100", Span::new(0, 0), "the model is empty");
             self.diags.push(d.help("a model needs at least `clock`, `subjects` and `events`"));
             return Ok(None);
         }
@@ -195,6 +205,12 @@ impl<'a> Parser<'a> {
         marker.then_some(c)
     }
 
+    /// Whether the line that begins at byte `line` is a document marker.
+    fn is_marker(&self, line: usize) -> bool {
+        let marker = |m: &[u8]| self.b[line..].starts_with(m) && self.is_blank_or_break(line + 3);
+        line <= self.b.len() && (marker(b"---") || marker(b"..."))
+    }
+
     /// Moves over white space, comments and line ends; says whether a line ended. A second document
     /// is reported and becomes the end of the text.
     fn skip(&mut self, flow: bool) -> R<bool> {
@@ -205,9 +221,7 @@ impl<'a> Parser<'a> {
                     self.pos += 1;
                     self.line_start = self.pos;
                     crossed = true;
-                    if !flow && self.pos > 0 {
-                        self.check_marker();
-                    }
+                    self.check_marker();
                 }
                 Some(b'\r') if self.is_break(self.pos) => self.pos += 1,
                 Some(b' ') => self.pos += 1,
@@ -235,8 +249,8 @@ impl<'a> Parser<'a> {
         let mut d = Diagnostic::error("E0105", Span::new(self.pos, end), "a tab in the indentation")
             .note("YAML indents with spaces only; the file is not read beyond this line");
         if more > 0 {
-            let s = if more == 1 { "" } else { "s" };
-            d = d.note(format!("{more} line{s} below begin with a tab too"));
+            let lines = if more == 1 { "line below begins" } else { "lines below begin" };
+            d = d.note(format!("{more} {lines} with a tab too"));
         }
         self.diags.push(d.help("replace each tab at the beginning of a line by two spaces"));
         Err(Halt::Fatal)
@@ -276,7 +290,8 @@ impl<'a> Parser<'a> {
             if content.is_empty() || content.starts_with('#') {
                 continue;
             }
-            if (line.len() - content.len()) as isize <= parent {
+            // A closing bracket in the column of its key ends what is given up here.
+            if (line.len() - content.len()) as isize <= parent && !content.starts_with([']', '}']) {
                 // A line end before this place, so that `skip` reports that one was crossed.
                 self.pos -= 1;
                 self.line_start = self.b[..self.pos].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
@@ -318,7 +333,10 @@ pub(crate) fn quote(text: &str) -> String {
 }
 
 /// How a line is written with its value in quotes.
-fn quoted_line(key: Option<&str>, text: &str) -> String {
+pub(crate) fn quoted_line(key: Option<&str>, text: &str) -> String {
+    if text.len() > MAX_QUOTED || text.contains('\n') {
+        return "quote the whole value".to_owned();
+    }
     match key {
         Some(key) => format!("quote the whole value: `{key}: {}`", quote(text)),
         None => format!("quote the whole value: `{}`", quote(text)),

@@ -118,7 +118,7 @@ impl Parser<'_> {
             self.line_start = self.pos;
             breaks += 1;
         }
-        if self.col() as isize <= parent {
+        if self.col() as isize <= parent || self.is_marker(self.line_start) {
             return Err(self.unclosed_quote(start, parent));
         }
         if breaks == 1 {
@@ -229,7 +229,7 @@ impl Parser<'_> {
                     i += 1;
                 }
             }
-            let ends = i >= self.b.len() || (i - line_start) as isize <= parent || matches!(self.b[i], b'#' | b'\t') || breaks == 0;
+            let ends = i >= self.b.len() || (i - line_start) as isize <= parent || matches!(self.b[i], b'#' | b'\t') || breaks == 0 || self.is_marker(line_start);
             if ends {
                 break;
             }
@@ -314,9 +314,9 @@ impl Parser<'_> {
             let text = self.text[start..end].to_owned();
             let sign = self.b[start] as char;
             let d = Diagnostic::error("E0119", Span::new(start, start + 1), format!("unquoted text cannot begin with `{sign}`"));
-            self.diags.push(d.note(format!("`{sign}` alone begins a block of text on the lines below")).help(quoted_line(key, &text)));
+            self.diags.push(d.note(format!("`{sign}` alone begins a block of text on the lines below")).help(super::block::reserved_help(sign, key, &text)));
             self.pos = end;
-            return Ok(self.scalar(start, end));
+            return Ok(self.invalid(start));
         }
         self.pos = self.line_end();
         let base = parent.max(-1) + 1;
@@ -334,7 +334,7 @@ impl Parser<'_> {
             let spaces = self.b[line..].iter().take_while(|b| **b == b' ').count();
             let blank = self.is_break(line + spaces);
             let within = indent.unwrap_or(base as usize);
-            if !blank && (spaces < within || (indent.is_none() && (spaces as isize) <= parent)) {
+            if self.is_marker(line) || !blank && (spaces < within || (indent.is_none() && (spaces as isize) <= parent)) {
                 break;
             }
             self.pos = line;
