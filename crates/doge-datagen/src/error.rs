@@ -4,9 +4,7 @@
 
 use crate::report::RunReport;
 use crate::sink::SinkError;
-use crate::spec::{Prepared, RunSpec, instant_text};
-use doge_core::diag::{Diagnostic, Diagnostics};
-use doge_core::engine::Failure;
+use doge_core::diag::Diagnostics;
 use doge_core::source::Source;
 use std::fmt;
 use std::sync::Arc;
@@ -63,85 +61,15 @@ pub enum Cause {
 /// An expression that failed.
 #[derive(Debug)]
 pub struct ExpressionError {
-    /// The model's text.
-    pub source: Arc<Source>,
-    /// What is wrong and where, with the values that went in and the command that reproduces it.
-    pub problem: Diagnostic,
+    /// What is wrong and where: transition, subject, tick, seed.
+    pub message: String,
+    /// The line of the model with the spot marked; empty where there is no place.
+    pub excerpt: String,
+    /// The values that went in, and the like.
+    pub notes: Vec<String>,
+    /// The command that reproduces it, and other ways out.
+    pub help: Vec<String>,
 }
-
-impl ExpressionError {
-    /// What a failure of the engine means to a person. `events` are the marks of the events that the run
-    /// generates.
-    pub fn new(run: &RunSpec, prepared: &Prepared, events: &[bool], failure: &Failure) -> Self {
-        let model = &prepared.model;
-        let population = &model.populations[failure.population];
-        let mut transitions = population.states.iter().flat_map(|s| {
-            s.transitions
-                .iter()
-                .map(move |t| (s.name.as_str(), &t.trigger))
-        });
-        let place = match (
-            failure.transition.and_then(|t| transitions.nth(t)),
-            failure.in_probability,
-        ) {
-            (Some((state, trigger)), false) => format!("in the transition {state}.{trigger}"),
-            (Some((state, trigger)), true) => {
-                format!("in a probability, after the transition {state}.{trigger}")
-            }
-            (None, false) => "at its creation".into(),
-            (None, true) => "in a probability, at its creation".into(),
-        };
-        let when = match failure.tick {
-            Some(tick) => {
-                let time = model
-                    .clock
-                    .start_ms
-                    .saturating_add((tick as i64).saturating_mul(model.clock.tick_ms));
-                format!(
-                    ", tick {tick} ({}), attempt {}",
-                    instant_text(time),
-                    failure.seq
-                )
-            }
-            None => String::new(),
-        };
-        let message = failure.error.to_string();
-        let mut problem = match failure.span {
-            Some(span) => Diagnostic::error(RUN_CODE, span, message),
-            None => Diagnostic::general(RUN_CODE, message),
-        };
-        problem = problem.note(format!(
-            "{place} of {} {}{when}, seed {}",
-            population.name, failure.id, model.seed
-        ));
-        if !failure.attributes.is_empty() {
-            let list: Vec<_> = failure
-                .attributes
-                .iter()
-                .map(|(name, v)| format!("{name} = {v}"))
-                .collect();
-            problem = problem.note(format!("with {}", list.join(", ")));
-        }
-        let emitted = model.events.iter().zip(events).filter(|(e, _)| e.emitted);
-        let chosen: Vec<String> = if emitted.clone().all(|(_, on)| *on) {
-            Vec::new()
-        } else {
-            emitted
-                .filter(|(_, on)| **on)
-                .map(|(e, _)| e.name.clone())
-                .collect()
-        };
-        let command = run.reproduce(&population.name, failure.id, &chosen);
-        problem = problem.help(format!("this subject alone: {command}"));
-        ExpressionError {
-            source: prepared.source.clone(),
-            problem,
-        }
-    }
-}
-
-/// Code of an expression that fails while the model runs.
-const RUN_CODE: &str = "E0900";
 
 impl Error {
     /// The exit code of the command: 0 for a closed pipe, 1 where the run failed, 2 where the model or the
@@ -211,9 +139,10 @@ impl Error {
                         e.help.iter().for_each(|h| line(&mut out, "help", h));
                     }
                     Cause::Expression(e) => {
-                        out.push_str(
-                            &Diagnostics(vec![e.problem.clone()]).render(&e.source, color),
-                        );
+                        error(&mut out, &e.message);
+                        out.push_str(&e.excerpt);
+                        e.notes.iter().for_each(|n| line(&mut out, "note", n));
+                        e.help.iter().for_each(|h| line(&mut out, "help", h));
                     }
                     Cause::Cancelled => error(&mut out, "stopped by Ctrl-C"),
                     Cause::ClosedPipe => {}
@@ -262,7 +191,7 @@ impl fmt::Display for Error {
                     None => f.write_str("an output could not be opened"),
                 },
                 Cause::Sink(e) => f.write_str(&e.message),
-                Cause::Expression(e) => f.write_str(&e.problem.message),
+                Cause::Expression(e) => f.write_str(&e.message),
                 Cause::Cancelled => f.write_str("stopped by Ctrl-C"),
                 Cause::ClosedPipe => f.write_str("the reader of the output went away"),
             },

@@ -10,7 +10,7 @@ use doge_core::batch::IdMap;
 use doge_core::diag::{Diagnostic, Diagnostics, nearest, shown};
 use doge_core::model::Model;
 use doge_core::source::Source;
-use doge_core::spec::{Length, Overrides};
+use doge_core::spec::Overrides;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
@@ -52,53 +52,6 @@ pub struct RunSpec {
     pub progress: Option<Arc<Progress>>,
     /// When it becomes true the run ends with [`Cause::Cancelled`](crate::error::Cause::Cancelled).
     pub cancel: Option<Arc<AtomicBool>>,
-}
-
-impl RunSpec {
-    /// The command that generates the same subjects alone, without writing anything: for messages.
-    pub fn reproduce(&self, population: &str, id: u64, events: &[String]) -> String {
-        let mut out = format!("doge run {}", quoted(&self.model.name));
-        if self.model.name == "<stdin>" {
-            out = "doge run -".into();
-        }
-        let o = &self.overrides;
-        if let Some(seed) = o.seed {
-            out += &format!(" --seed {seed}");
-        }
-        for (name, value) in &o.params {
-            out += &format!(" --param {}", quoted(&format!("{name}={value}")));
-        }
-        for (name, count) in &o.counts {
-            out += &match name {
-                Some(name) => format!(" --count {name}={count}"),
-                None => format!(" --count {count}"),
-            };
-        }
-        if let Some(start) = o.start_ms {
-            out += &format!(" --start {}", instant_text(start));
-        }
-        out += &match o.length {
-            Some(Length::Ticks(n)) => format!(" --ticks {n}"),
-            Some(Length::Duration(ms)) => format!(" --duration {ms}ms"),
-            Some(Length::End(ms)) => format!(" --end {}", instant_text(ms)),
-            None => String::new(),
-        };
-        out += &format!(" --subjects {population}:{id}");
-        if !events.is_empty() {
-            out += &format!(" --events {}", events.join(","));
-        }
-        out + " --to null"
-    }
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:+,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// Variables for `${NAME}` in the model's sinks.
