@@ -32,7 +32,7 @@ fn from_standard_input() {
         .unwrap();
     let done: Done = child.wait_with_output().unwrap().into();
     assert_eq!(done.code, 2);
-    assert!(done.stderr.contains("<stdin>:16:28"), "{}", done.stderr);
+    assert!(done.stderr.contains("<stdin>:17:28"), "{}", done.stderr);
     assert_eq!(done.stdout, "<stdin>: wrong; 1 error, 0 warnings\n");
 }
 

@@ -20,6 +20,7 @@ pub fn doge(folder: &Path) -> Command {
 }
 
 /// What a command did.
+#[allow(missing_docs, reason = "its fields are what they are called")]
 pub struct Done {
     pub code: i32,
     pub stdout: String,

@@ -275,9 +275,9 @@ fn an_expression_that_fails() {
     );
     assert_eq!(done.code, 1, "{}", done.stderr);
     for words in [
-        "over.yaml:15:",
+        "over.yaml:16:",
         "9000000000000000000 + 9000000000000000000",
-        "transition in.buy",
+        "transition buy of state in",
         "seed 9",
         "tick ",
         "a.jsonl.part holds the first",
