@@ -92,8 +92,8 @@ pub(super) fn written_events(bytes: &[u8], format: TextFormat) -> (usize, u64) {
 enum Target {
     /// `NAME.part`, to be renamed.
     Part(PathBuf),
-    /// The file itself; its length before this run.
-    Append(u64),
+    /// The file itself; its length before this run, `None` where this run made it.
+    Append(Option<u64>),
     /// A pipe, a terminal, a device.
     Direct,
 }
@@ -205,6 +205,7 @@ impl FileSink {
     }
 
     fn open_append(&mut self, header: &[u8]) -> Result<Open, SinkError> {
+        let made = !self.path.exists();
         let mut file = locked(&self.path, true)?;
         let place = self.place();
         let fail = |e| SinkError::io("read", &place, &e);
@@ -236,7 +237,7 @@ impl FileSink {
         }
         Ok(Open {
             file,
-            target: Target::Append(len),
+            target: Target::Append((!made).then_some(len)),
             len,
         })
     }
@@ -428,7 +429,12 @@ impl Sink for FileSink {
         let cut = match &open.target {
             Target::Direct => return format!("the first {events} went to {place}"),
             _ => {
-                let cut = open.file.set_len(open.len);
+                let len = match open.target {
+                    // Not even the header stays.
+                    Target::Append(Some(before)) if self.events == 0 => before,
+                    _ => open.len,
+                };
+                let cut = open.file.set_len(len);
                 // Durable as far as this can be had now; a full disk may refuse.
                 let _ = open.file.sync_all();
                 cut
@@ -439,10 +445,12 @@ impl Sink for FileSink {
             Err(_) => ", perhaps followed by a piece of the next one",
         };
         match &open.target {
-            Target::Append(before) if self.events == 0 && *before > 0 => {
-                format!("{place} is as it was{tail}")
+            Target::Append(None) if self.events == 0 => {
+                let _ = std::fs::remove_file(&self.path);
+                format!("{place} was not touched")
             }
-            Target::Append(before) if *before > 0 => {
+            Target::Append(Some(_)) if self.events == 0 => format!("{place} is as it was{tail}"),
+            Target::Append(Some(1..)) => {
                 format!("{place} holds what it held and the first {events} of this run{tail}")
             }
             Target::Append(_) | Target::Direct => format!("{place} holds the first {events}{tail}"),
