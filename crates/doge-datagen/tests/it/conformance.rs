@@ -342,8 +342,14 @@ fn a_second_writer_is_noticed() {
         assert!(error.message.contains("another"), "{error}");
         assert!(!error.help.is_empty());
         case.chunks(&mut *first, 0, 3);
-        first.finish().unwrap();
-        assert_eq!(case.read(), Some(vec![0, 1, 2]), "{}", case.kind.name);
+        // One that ends soon is waited for.
+        let ending = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(60));
+            first.finish().unwrap();
+        });
+        case.whole(IfExists::Replace, 10, 12);
+        ending.join().unwrap();
+        assert_eq!(case.read(), Some(vec![10, 11]), "{}", case.kind.name);
     }
 }
 
