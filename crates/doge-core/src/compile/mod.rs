@@ -43,6 +43,19 @@ pub struct Loaded {
 /// # Errors
 /// All problems, where one of them is an error.
 pub fn load(source: &Arc<Source>, overrides: &Overrides) -> Result<Loaded, Diagnostics> {
+    load_with(source, overrides, |_, _| {})
+}
+
+/// As [`load`], with a look of the caller's own at the spec, whose problems join the same list: for
+/// the `sinks`. It is left out where parts of the file could not be read.
+///
+/// # Errors
+/// All problems, where one of them is an error.
+pub fn load_with(
+    source: &Arc<Source>,
+    overrides: &Overrides,
+    look: impl FnOnce(&Spec, &mut Diagnostics),
+) -> Result<Loaded, Diagnostics> {
     let parsed = parse_lossy(source);
     let mut diags = parsed.diags;
     let Some(mut spec) = parsed.spec else { return Err(diags) };
@@ -50,6 +63,7 @@ pub fn load(source: &Arc<Source>, overrides: &Overrides) -> Result<Loaded, Diagn
         if let Err(problems) = spec.apply(overrides) {
             diags.extend(problems);
         }
+        look(&spec, &mut diags);
         if let Some(model) = compile_into(&spec, &mut diags)
             && !diags.has_errors()
         {

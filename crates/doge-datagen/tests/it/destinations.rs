@@ -1,9 +1,8 @@
 //! From `sinks` and `--to` to outputs: what is right, and every problem with its text.
 
 use doge_core::diag::{Diagnostics, Severity};
-use doge_core::model::{Clock, Event, Field, Leaf, Model};
+use doge_core::model::Model;
 use doge_core::source::Source;
-use doge_core::value::{Base, Ty};
 use doge_datagen::destination::{
     DestinationSpec, Output, OutputKind, Request, check, default_destination, events_of, from_text,
     resolve, warn_unset,
@@ -46,34 +45,10 @@ fn good(sinks: &str) -> Vec<DestinationSpec> {
 }
 
 fn model() -> Model {
-    let ty = Ty::of(Base::Int);
-    let event = |name: &str, emitted| Event {
-        name: name.into(),
-        fields: vec![Field::Leaf("n".into(), 0)],
-        leaves: vec![Leaf {
-            column: "n".into(),
-            ty,
-        }],
-        headers: Vec::new(),
-        key: Ty::of(Base::String),
-        emitted,
-    };
-    Model {
-        name: "m".into(),
-        seed: 0,
-        params: Vec::new(),
-        clock: Clock {
-            start_ms: 0,
-            tick_ms: 1,
-            ticks: 1,
-        },
-        populations: Vec::new(),
-        events: vec![
-            event("click", true),
-            event("trx", true),
-            event("silent", false),
-        ],
-    }
+    let (spec, _) = doge_core::spec::parse(HEAD, "m.yaml").expect("the head is right");
+    doge_core::compile::compile(&spec)
+        .expect("the head is right")
+        .0
 }
 
 struct Ask<'a> {
