@@ -128,7 +128,7 @@ fn deny() -> Outcome {
     let installed = cargo().args(["deny", "--version"]).output().is_ok_and(|o| o.status.success());
     if !installed {
         return Outcome::Skipped(
-            "cargo-deny is not installed; `tidy` has looked at the licences".into(),
+            "cargo-deny is not installed (cargo install cargo-deny --locked); `tidy` has looked at the licences".into(),
         );
     }
     ran(
