@@ -339,3 +339,27 @@ fn a_run_that_cannot_write() {
         !folder.path().join("y.jsonl").exists() && !folder.path().join("y.jsonl.part").exists()
     );
 }
+
+#[test]
+fn warnings_are_shown() {
+    let folder = shop();
+    let model = SHOP.to_owned() + "  never:\n    fields: { user: id }\n";
+    std::fs::write(folder.path().join("warn.yaml"), model).unwrap();
+    let done = call(folder.path(), &["run", "warn.yaml", "--to", "null"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(
+        done.stderr.contains("warning") && done.stderr.contains("never"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(
+        call(folder.path(), &["run", "warn.yaml", "--to", "null", "-q"]).stderr,
+        ""
+    );
+    let events = call(
+        folder.path(),
+        &["run", "warn.yaml", "--to", "csv:{event}.csv", "-q"],
+    );
+    assert_eq!(events.code, 0, "{}", events.stderr);
+    assert!(folder.path().join("seen.csv").exists() && !folder.path().join("never.csv").exists());
+}

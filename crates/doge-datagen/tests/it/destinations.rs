@@ -108,6 +108,7 @@ fn shown(outputs: Result<Vec<Output>, String>) -> String {
                 ..
             } => "csv",
             OutputKind::Records => "records",
+            OutputKind::Nothing => "nothing",
         };
         format!("{}: {} as {kind}", o.place, events.join("+"))
     });
@@ -159,7 +160,7 @@ fn outputs_of_sinks() {
         ),
         (
             "  s: { null: {} }\n  t: { \"null\": {} }",
-            "null: click+trx as records\nnull: click+trx as records",
+            "null: click+trx as nothing\nnull: click+trx as nothing",
         ),
         (
             "  s: { file: { path: \"${DIR}/{event}.jsonl\" } }",
@@ -257,7 +258,7 @@ fn to() {
         ),
         ("-", "standard output: click+trx as jsonl in envelopes"),
         ("stdout", "standard output: click+trx as jsonl in envelopes"),
-        ("null", "null: click+trx as records"),
+        ("null", "null: click+trx as nothing"),
         (
             "out/x.jsonl",
             "out/x.jsonl: click+trx as jsonl in envelopes",
@@ -627,7 +628,7 @@ fn problems_of_a_run() {
     // Nothing is kept by these, so there is nothing to replace.
     assert_eq!(
         shown(resolved(&to(&["null"]), &shard)),
-        "null: click+trx as records"
+        "null: click+trx as nothing"
     );
     assert_eq!(
         shown(resolved(&[default_destination()], &ALL)),
