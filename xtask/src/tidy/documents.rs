@@ -59,7 +59,7 @@ pub fn links(files: &[File]) -> Vec<Complaint> {
 /// The codes that the sources give.
 fn codes_of_sources(files: &[File]) -> BTreeSet<&str> {
     let quoted = |before: u8, after: u8| before == b'"' && after == b'"';
-    files.iter().filter(|f| f.is_product()).flat_map(|f| codes(&f.text, quoted)).collect()
+    files.iter().filter(|f| f.is_product()).flat_map(|f| codes(f.product_text(), quoted)).collect()
 }
 
 /// Codes of the sources and codes of the page are the same.
