@@ -127,3 +127,25 @@ impl StepKey {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_with_one_base_still_draw_differently() {
+        // By the symmetry of `fold` these two subjects have the same base at step 1.
+        let a = SubjectKey(0x0123_4567_89ab_cdef);
+        let b = SubjectKey((a.0.wrapping_add(STEP) ^ MASK).wrapping_sub(STEP));
+        assert_eq!(a.step(1).base, b.step(1).base);
+        for path in [["a", "#wait"], ["a", "#choice"], ["b", "#wait"]] {
+            assert_ne!(a.step(1).word(site(&path)), b.step(1).word(site(&path)));
+        }
+    }
+
+    #[test]
+    fn word_0_is_the_word() {
+        let key = ScopeKey::population(1, "p").subject(2).step(3);
+        assert_eq!(key.word(4), key.nth(4, 0));
+    }
+}

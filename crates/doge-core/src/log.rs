@@ -30,7 +30,7 @@ const fn centre(i: usize) -> u64 {
 }
 
 /// `2^-64 / c`: centres are exact doubles, so this is one correctly rounded division.
-const SCALE: [f64; 512] = {
+static SCALE: [f64; 512] = {
     let mut table = [0.0; 512];
     let mut i = 0;
     while i < 512 {
@@ -56,22 +56,23 @@ const SCALE: [f64; 512] = {
 #[inline]
 pub fn ln_unit(w: u64) -> f64 {
     let v = w.wrapping_add(1);
-    if v == 0 {
-        return 0.0;
-    }
+    // No early return for v = 0: told that v is not 0, a compiler for plain x86-64 counts its zeros by a
+    // bare `bsr`, which waits for the last value of its target register, and so for the draw before
+    // (14 ns in place of 4).
     let lz = v.leading_zeros();
-    let m = v << lz;
+    let m = v.wrapping_shl(lz);
     let i = ((m >> 54) & 511) as usize;
     // Wraps to the signed distance from the centre; for the last interval the centre is 2^64 = 0.
     let d = m.wrapping_sub(centre(i)) as i64;
     let z = d as f64 * SCALE[i];
     let tail = z * z * (-0.5 + z * (1.0 / 3.0 + z * -0.25));
-    (f64::from_bits(LN_CENTRE[i]) + (z + tail)) - f64::from(lz) * LN_2
+    let ln = (f64::from_bits(LN_CENTRE[i]) + (z + tail)) - f64::from(lz) * LN_2;
+    if v == 0 { 0.0 } else { ln }
 }
 
 /// `ln(c)` of the 512 interval centres as bits of doubles; see the module's head.
 #[rustfmt::skip]
-const LN_CENTRE: [u64; 512] = [
+static LN_CENTRE: [u64; 512] = [
     0xbfe62643fecf9743, 0xbfe6164bfa7cc06b, 0xbfe6065bea385926, 0xbfe5f673c61a2ed2,
     0xbfe5e6938645d390, 0xbfe5d6bb22ea86f6, 0xbfe5c6ea94431ef9, 0xbfe5b721d295f10f,
     0xbfe5a760d634bb8b, 0xbfe597a7977c8f31, 0xbfe587f60ed5b900, 0xbfe5784c34b3ac31,

@@ -2,6 +2,7 @@
 
 use super::{ArgError, Call};
 use crate::log::ln_unit;
+use crate::model::PERCENT_100;
 
 /// What [`Geometric::sample`] gives where no try ever succeeds. Other waits are below 2^53.
 pub const NEVER: u64 = u64::MAX;
@@ -51,38 +52,43 @@ impl Geometric {
     /// units of 10^-12 percent, and `p` the nearest double to `units / 10^14`.
     ///
     /// # Errors
-    /// `units` above [`PERCENT_100`](crate::model::PERCENT_100).
+    /// `units` above [`PERCENT_100`].
     pub fn from_units(units: u64) -> Result<Self, ArgError> {
         // Both are exact doubles, so that the quotient is rounded once.
-        Self::new(units as f64 / crate::model::PERCENT_100 as f64)
+        if units > PERCENT_100 {
+            return Err(ArgError::percents(std::iter::once(units as f64 / 1e12)));
+        }
+        Self::new(units as f64 / PERCENT_100 as f64)
     }
 
-    /// The wait of a state with an expression among its probabilities: `percent` is their sum in
-    /// doubles, in file order; `p` is `min(percent, 100) / 100`.
+    /// The wait of a state with an expression among its probabilities: they are in percent, in file
+    /// order, and so summed; `p` is `min(sum, 100) / 100`.
     ///
     /// # Errors
-    /// A sum that is negative, not a number, or above 100 + 10^-9.
-    pub fn from_percent(percent: f64) -> Result<Self, ArgError> {
-        if !(0.0..=100.0 + 1e-9).contains(&percent) {
-            let rule = "the probabilities of a state must sum to a number from 0 to 100 percent";
-            return Err(ArgError::doubles("probability", &[percent], rule));
+    /// One that is negative or not a number; a sum above 100 + 10^-9.
+    pub fn from_percents(percents: &[f64]) -> Result<Self, ArgError> {
+        let sum = percents.iter().fold(0.0, |sum, p| sum + p);
+        // Written so that NaN fails.
+        if !(percents.iter().all(|p| *p >= 0.0) && sum <= 100.0 + 1e-9) {
+            return Err(ArgError::percents(percents.iter().copied()));
         }
-        Self::new(percent.min(100.0) / 100.0)
+        Self::new(sum.min(100.0) / 100.0)
     }
 
     /// One wait, or [`NEVER`].
     #[inline]
     pub fn sample(&self, call: Call) -> u64 {
-        self.wait(call.word(0))
+        self.of_word(call.word(0))
     }
 
     /// The wait that the word `w` stands for, or [`NEVER`].
     #[inline]
-    pub fn wait(&self, w: u64) -> u64 {
+    pub fn of_word(&self, w: u64) -> u64 {
         if self.inv > 0.0 {
             NEVER
         } else {
-            (ln_unit(w) * self.inv) as u64
+            // Below 2^53, and so an i64, to which the conversion is shorter.
+            (ln_unit(w) * self.inv) as i64 as u64
         }
     }
 

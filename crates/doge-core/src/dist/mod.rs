@@ -89,6 +89,18 @@ impl ArgError {
         )
     }
 
+    /// For the probabilities of a state, in percent.
+    #[cold]
+    fn percents(percents: impl Iterator<Item = f64>) -> Self {
+        let list: Vec<_> = percents.map(|p| number(p) + "%").collect();
+        let rule =
+            "a state's probabilities must not be negative and must not sum to more than 100%";
+        ArgError {
+            call: format!("probability {}", list.join(" + ")),
+            rule,
+        }
+    }
+
     /// The call as it was evaluated, such as `uniform(99, 10)`.
     pub fn call(&self) -> &str {
         &self.call
@@ -209,6 +221,3 @@ pub use thresholds::Thresholds;
 
 distributions!(@law discrete Geometric);
 distributions!(@law discrete Thresholds);
-
-#[cfg(test)]
-mod tests;

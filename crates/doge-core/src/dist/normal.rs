@@ -46,7 +46,13 @@ impl Normal {
     /// One value.
     #[inline]
     pub fn sample(&self, call: Call) -> f64 {
-        self.mean + self.sd * standard(call.word(0))
+        self.of_word(call.word(0))
+    }
+
+    /// The value that the word `w` stands for.
+    #[inline]
+    pub fn of_word(&self, w: u64) -> f64 {
+        self.mean + self.sd * standard(w)
     }
 
     /// The mean.

@@ -35,12 +35,7 @@ impl Thresholds {
             sums.push(total);
         }
         if total > PERCENT_100 {
-            let args: Vec<_> = units.iter().map(u64::to_string).collect();
-            return Err(ArgError::new(
-                "probability",
-                &args,
-                "the probabilities of a state must not exceed 100 percent",
-            ));
+            return Err(ArgError::percents(units.iter().map(|u| *u as f64 / 1e12)));
         }
         Ok(Thresholds {
             sums: sums.into(),
@@ -48,18 +43,19 @@ impl Thresholds {
         })
     }
 
-    /// One index; 0 where all units are 0 and no attempt is ever made.
+    /// One index; any where all units are 0 and no attempt is ever made.
     #[inline]
     pub fn sample(&self, call: Call) -> usize {
-        self.pick(call.word(0))
+        self.of_word(call.word(0))
     }
 
     /// The index that the word `w` stands for.
     #[inline]
-    pub fn pick(&self, w: u64) -> usize {
+    pub fn of_word(&self, w: u64) -> usize {
         let at = scale(w, self.total);
-        // Without a running sum above it only where all are 0.
-        self.sums.iter().position(|c| *c > at).unwrap_or(0)
+        // Counting does not branch on what is random. All are at most `at` only where all are 0.
+        let index = self.sums.iter().filter(|c| **c <= at).count();
+        index.min(self.sums.len().saturating_sub(1))
     }
 
     /// The choice where a probability is an expression: with running sums in doubles, in the order

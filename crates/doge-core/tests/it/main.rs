@@ -1,3 +1,4 @@
 //! Integration tests of the core, in one binary because each further one would be linked anew.
 
 mod diagnostics;
+mod law;

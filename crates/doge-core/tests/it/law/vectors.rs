@@ -1,0 +1,206 @@
+//! The law's vectors: what `testdata/vectors/law.py`, a second implementation, has computed.
+//!
+//! To make them anew: `cd testdata/vectors && python3 law.py`. They change only with the law.
+
+use doge_core::dist::*;
+use doge_core::draw::{ScopeKey, site};
+use doge_core::log::ln_unit;
+use serde_json::Value;
+
+macro_rules! vectors {
+    ($file:literal) => {
+        serde_json::from_str::<serde_json::Value>(include_str!(concat!(
+            "../../../../../testdata/vectors/",
+            $file
+        )))
+        .unwrap()
+    };
+}
+
+pub(crate) use vectors;
+
+/// The rows of a table.
+pub fn rows<'a>(file: &'a Value, table: &str) -> &'a [Value] {
+    let rows = file[table].as_array().unwrap();
+    assert!(rows.len() > 10, "{table} has only {} rows", rows.len());
+    rows
+}
+
+/// A word: hexadecimal text, or a number.
+pub fn word(v: &Value) -> u64 {
+    match v.as_str() {
+        Some(text) => u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap(),
+        None => v.as_u64().unwrap(),
+    }
+}
+
+/// A double: the text of its bits.
+pub fn double(v: &Value) -> f64 {
+    assert!(v.is_string(), "{v}");
+    f64::from_bits(word(v))
+}
+
+fn path(v: &Value) -> Vec<&str> {
+    v.as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect()
+}
+
+fn call(row: &Value) -> Call {
+    let scope = ScopeKey::population(word(&row["seed"]), row["population"].as_str().unwrap());
+    Call {
+        key: scope.subject(word(&row["id"])).step(word(&row["step"])),
+        site: site(&path(&row["path"])),
+    }
+}
+
+#[test]
+fn sites_and_words() {
+    let file = vectors!("draws.json");
+    for row in rows(&file, "sites") {
+        assert_eq!(site(&path(&row["path"])), word(&row["site"]), "{row}");
+    }
+    for row in rows(&file, "words") {
+        let (call, k) = (call(row), word(&row["k"]));
+        assert_eq!(call.word(k), word(&row["word"]), "{row}");
+        if k == 0 {
+            assert_eq!(call.key.word(call.site), call.word(0));
+        }
+    }
+}
+
+#[test]
+fn call_sites_are_the_path_and_the_ordinal() {
+    for ordinal in [0, 1, 9, 10, u32::MAX] {
+        let text = ordinal.to_string();
+        assert_eq!(
+            doge_core::draw::call_site(&["a", "b"], ordinal),
+            site(&["a", "b", &text])
+        );
+    }
+}
+
+#[test]
+fn waits() {
+    let file = vectors!("waits.json");
+    for row in rows(&file, "ln_unit") {
+        assert_eq!(ln_unit(word(&row[0])).to_bits(), word(&row[1]), "{row}");
+    }
+    for row in rows(&file, "waits") {
+        let wait = Geometric::new(double(&row["p"]))
+            .unwrap()
+            .of_word(word(&row["w"]));
+        assert_eq!(wait, row["wait"].as_u64().unwrap_or(NEVER), "{row}");
+    }
+}
+
+#[test]
+fn choices() {
+    let file = vectors!("choices.json");
+    for row in rows(&file, "units") {
+        let units: Vec<u64> = row["units"].as_array().unwrap().iter().map(word).collect();
+        let choice = Thresholds::new(&units).unwrap();
+        assert_eq!(
+            choice.of_word(word(&row["w"])) as u64,
+            row["index"].as_u64().unwrap(),
+            "{row}"
+        );
+    }
+    for row in rows(&file, "doubles") {
+        let percents: Vec<f64> = row["percents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(double)
+            .collect();
+        assert_eq!(
+            Thresholds::sample_doubles(&percents, call(row)) as u64,
+            row["index"].as_u64().unwrap(),
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn values() {
+    let file = vectors!("values.json");
+    let mut seen = std::collections::BTreeSet::new();
+    for row in rows(&file, "values") {
+        let (name, args, call) = (
+            row["function"].as_str().unwrap(),
+            row["args"].as_array().unwrap(),
+            call(row),
+        );
+        seen.insert(name);
+        let d = |i: usize| double(&args[i]);
+        let int = |i: usize| args[i].as_i64().unwrap();
+        let (exact, value) = (&row["value"], |v: f64| {
+            (v.to_bits(), double(&row["value"]).to_bits())
+        });
+        match name {
+            "uniform_int" => assert_eq!(
+                UniformInt::new(int(0), int(1)).unwrap().sample(call),
+                *exact,
+                "{row}"
+            ),
+            "uniform_double" => same(
+                value(UniformDouble::new(d(0), d(1)).unwrap().sample(call)),
+                0,
+                row,
+            ),
+            "chance" => assert_eq!(Chance::new(d(0)).unwrap().sample(call), *exact, "{row}"),
+            "normal" => same(value(Normal::new(d(0), d(1)).unwrap().sample(call)), 0, row),
+            // Python's exp and ours may each be off by one unit in the last place.
+            "lognormal" => same(
+                value(Lognormal::new(d(0), d(1)).unwrap().sample(call)),
+                2,
+                row,
+            ),
+            "exponential" => same(value(Exponential::new(d(0)).unwrap().sample(call)), 0, row),
+            "pareto" => same(value(Pareto::new(d(0), d(1)).unwrap().sample(call)), 2, row),
+            "poisson" => assert_eq!(Poisson::new(d(0)).unwrap().sample(call), *exact, "{row}"),
+            "zipf" => assert_eq!(
+                Zipf::new(int(0), d(1)).unwrap().sample(call),
+                *exact,
+                "{row}"
+            ),
+            "choice" => assert_eq!(
+                Choice::new(int(0) as usize).unwrap().sample(call) as u64,
+                *exact,
+                "{row}"
+            ),
+            "weighted" => {
+                let weights: Vec<f64> = args.iter().map(double).collect();
+                assert_eq!(
+                    Weighted::new(&weights).unwrap().sample(call) as u64,
+                    *exact,
+                    "{row}"
+                );
+                assert_eq!(
+                    Weighted::sample_once(&weights, call).unwrap() as u64,
+                    *exact,
+                    "{row}"
+                );
+            }
+            "uuid" => assert_eq!(
+                std::str::from_utf8(&Uuid.sample(call)).unwrap(),
+                *exact,
+                "{row}"
+            ),
+            _ => panic!("no such function: {row}"),
+        }
+    }
+    assert_eq!(seen.len(), LIST.len(), "a function without vectors");
+}
+
+/// Two doubles by their bits, at most `ulps` apart.
+fn same((got, want): (u64, u64), ulps: u64, row: &Value) {
+    assert!(
+        got.abs_diff(want) <= ulps,
+        "{} is not {}: {row}",
+        f64::from_bits(got),
+        f64::from_bits(want)
+    );
+}
