@@ -198,10 +198,12 @@ impl Zone {
     pub fn offset_ms(&self, t: i64) -> i64 {
         match &self.0 {
             ZoneKind::Fixed(ms) => *ms,
-            ZoneKind::Named(zone) => match jiff::Timestamp::from_millisecond(t) {
-                Ok(at) => i64::from(zone.to_offset(at).seconds()) * 1000,
-                Err(_) => 0,
-            },
+            ZoneKind::Named(zone) => {
+                // The library's instants end hours before ours; the offsets there are the same.
+                let (min, max) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+                let at = jiff::Timestamp::from_millisecond(t).unwrap_or(if t < 0 { min } else { max });
+                i64::from(zone.to_offset(at).seconds()) * 1000
+            }
         }
     }
 

@@ -2,3 +2,4 @@
 
 mod diagnostics;
 mod law;
+mod oracle;
