@@ -256,7 +256,7 @@ impl Worker {
             buckets.iter_mut().for_each(Vec::clear);
         }
         self.take_up(window);
-        let mut reach = Reach { to: window.to, left: limit.max(1), refill: (limit / 8).max(256) };
+        let mut reach = Reach { to: window.to, left: limit.max(1), refill: (limit / 8).max(256).min(limit.max(1)) };
         for cell in cells {
             let p = &program.populations[cell.population];
             if p.registers <= 256 {

@@ -3,3 +3,5 @@
 mod diagnostics;
 mod law;
 mod oracle;
+mod reference;
+mod same;
