@@ -51,8 +51,8 @@ pub type Place = (Option<u64>, usize, u64, u64, u32);
 pub struct Outcome {
     /// In order; where the run fails, those before the failure.
     pub events: Vec<Seen>,
-    /// The first failure in event order.
-    pub failure: Option<(Place, EvalError)>,
+    /// The first failure in event order, with its message.
+    pub failure: Option<(Place, String)>,
     /// Attempts by population and transition (states in order); only told of runs that did not fail.
     pub attempts: Vec<Vec<u64>>,
     /// Those of them that were blocked.
@@ -86,10 +86,10 @@ pub fn run(model: &Model, part: &Part<'_>) -> Outcome {
                 key: ScopeKey::population(model.seed, &population.name).subject(id),
                 attributes: Vec::new(),
             };
-            if let Err(failure) = subject.live(&mut outcome)
-                && outcome.failure.as_ref().is_none_or(|first| failure.0 < first.0)
+            if let Err((place, error)) = subject.live(&mut outcome)
+                && outcome.failure.as_ref().is_none_or(|first| place < first.0)
             {
-                outcome.failure = Some(failure);
+                outcome.failure = Some((place, error.to_string()));
             }
         }
     }

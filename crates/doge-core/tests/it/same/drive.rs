@@ -97,7 +97,7 @@ fn workers(program: &Arc<Program>, tuning: Tuning, n: usize) -> Outcome {
 }
 
 fn failed(mut outcome: Outcome, failure: &Failure) -> Outcome {
-    outcome.failure = Some((failure.order(), failure.error.clone()));
+    outcome.failure = Some((failure.order(), failure.error.to_string()));
     outcome
 }
 

@@ -372,3 +372,20 @@ fn the_bank_of_models() {
         }
     }
 }
+
+/// A constant that is no finite number stops the run where an event would show it, not before.
+#[test]
+fn infinite_constants_stop_the_run() {
+    for (init, field) in [("1.0", "x / 0.0"), ("1.0 / 0.0", "x"), ("1.0", "1.0 / 0.0"), ("1.0 / 0.0", "old.x")] {
+        let text = format!(
+            "clock: {{ start: 0, tick: 1s, ticks: 90 }}\nsubjects:\n  u:\n    count: 3\n    attributes: {{ x: {init} }}\n    \
+             states: {{ s: {{ transitions: {{ t: {{ probability: 10%, emit: [plain, shown] }} }} }} }}\n\
+             events:\n  plain: {{ fields: {{ id: id }} }}\n  shown: {{ fields: {{ x: \"{field}\" }} }}\n"
+        );
+        let model = compiled(&text);
+        let want = whole(&model);
+        assert!(want.failure.is_some() && want.events.len() == 1, "{text}");
+        let program = program(&model, all_ids(&model), all_events(&model));
+        same("infinite", &text, &want, &run(&program, Tuning::default(), How::Workers(1))).unwrap();
+    }
+}
