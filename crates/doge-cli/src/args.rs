@@ -52,7 +52,7 @@ Exit code: 0 valid, 2 wrong";
 #[command(next_help_heading = "Instead of what the model says")]
 pub struct OverrideArgs {
     /// Seed of all random draws
-    #[arg(long, value_name = "N", value_parser = values::seed)]
+    #[arg(long, value_name = "N", value_parser = values::seed, allow_hyphen_values = true)]
     seed: Option<u64>,
     /// A parameter's value (repeatable)
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = values::param)]

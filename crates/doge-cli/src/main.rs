@@ -37,6 +37,9 @@ fn run(args: RunArgs, color: bool) -> u8 {
         .progress
         .progress(std::io::stderr().is_terminal(), quiet);
     let result = args.into_spec().and_then(|mut spec| {
+        if !quiet && let Ok(prepared) = prepare(&spec) {
+            words(&prepared.warnings.render(&prepared.source, color));
+        }
         let cancel = Arc::new(AtomicBool::new(false));
         stop_on_ctrl_c(&cancel);
         spec.cancel = Some(cancel);

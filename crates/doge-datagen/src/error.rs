@@ -147,7 +147,14 @@ impl Error {
                     Cause::Cancelled => error(&mut out, "stopped by Ctrl-C"),
                     Cause::ClosedPipe => {}
                 }
-                stopped.safe.iter().for_each(|s| line(&mut out, "safe", s));
+                // Of a pipe that nobody reads there is nothing to say.
+                let quiet = matches!(stopped.cause, Cause::ClosedPipe);
+                let streams = |s: &&String| s.starts_with("the first ") || s.starts_with("null ");
+                stopped
+                    .safe
+                    .iter()
+                    .filter(|s| !(quiet && streams(s)))
+                    .for_each(|s| line(&mut out, "safe", s));
             }
         }
         out

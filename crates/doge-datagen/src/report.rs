@@ -168,8 +168,8 @@ impl RunReport {
             &format!("{}/{}", self.shard.0.max(1), self.shard.1.max(1)),
         );
         j.number("threads", self.threads);
-        j.text("start", &instant(self.start_ms));
-        j.text("end", &instant(self.end_ms));
+        j.text("start", &timestamp(self.start_ms));
+        j.text("end", &timestamp(self.end_ms));
         j.number("tick_ms", self.tick_ms);
         j.number("ticks", self.ticks);
         j.open(Some("subjects"), '{');
@@ -332,13 +332,6 @@ fn table(out: &mut String, rows: &[(&str, String)]) {
 
 fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
-}
-
-/// An instant in RFC 3339 with milliseconds.
-fn instant(ms: i64) -> String {
-    let mut out = String::new();
-    timestamp(ms, &mut out);
-    out
 }
 
 /// A wall time: `0.42 s`, `3 min 20 s`.

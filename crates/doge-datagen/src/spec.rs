@@ -76,9 +76,7 @@ impl Environment {
 
 /// An instant as people read it: RFC 3339, milliseconds only where there are some.
 pub fn instant_text(ms: i64) -> String {
-    let mut out = String::new();
-    crate::sink::timestamp(ms, &mut out);
-    out.replace(".000Z", "Z")
+    crate::sink::timestamp(ms).replace(".000Z", "Z")
 }
 
 /// A model as text, with the name under which it is shown.
@@ -263,45 +261,23 @@ fn failed(source: &Arc<Source>, diagnostics: Diagnostics) -> Error {
 /// [`Error::Model`] with every problem of the model, or [`Error::Usage`] with every problem of the rest.
 pub fn prepare(run: &RunSpec) -> Result<Prepared, Error> {
     let source = Arc::new(Source::new(run.model.name.clone(), run.model.text.clone()));
-    let model_error = |diagnostics| Error::Model {
-        source: source.clone(),
-        diagnostics,
-    };
-    let (mut spec, mut diags) =
-        doge_core::spec::parse(&source.text, &source.name).map_err(model_error)?;
+    let mut destinations = Vec::new();
+    let loaded = doge_core::compile::load_with(&source, &run.overrides, |spec, diags| {
+        let mut problems = Diagnostics::default();
+        destinations = match &spec.sinks {
+            Some(sinks) => destination::check(sinks, &destination::events_of(spec), &mut problems),
+            None => vec![destination::default_destination()],
+        };
+        if !run.to.is_empty() {
+            // The model's own are replaced: what they cannot do yet does not matter.
+            problems.0.retain(|d| d.code != destination::code::LATER);
+            destinations = run.to.clone();
+        }
+        diags.extend(problems);
+    })
+    .map_err(|diagnostics| failed(&source, diagnostics))?;
+    let (model, warnings) = (loaded.model, loaded.warnings);
     let mut usage = Diagnostics::default();
-    if let Err(problems) = spec.apply(&run.overrides) {
-        usage.extend(problems);
-    }
-    let from_model = match &spec.sinks {
-        Some(sinks) => destination::check(sinks, &destination::events_of(&spec), &mut diags),
-        None => vec![destination::default_destination()],
-    };
-    let destinations = if run.to.is_empty() {
-        from_model
-    } else {
-        // The model's own are replaced: what they cannot do yet does not matter.
-        diags.0.retain(|d| d.code != destination::code::LATER);
-        run.to.clone()
-    };
-    // What the overrides did not accept may be what the model lacks; tell that first.
-    if usage.has_errors() && !diags.has_errors() {
-        return Err(Error::Usage(usage));
-    }
-    let model = match doge_core::compile::compile(&spec) {
-        Ok((model, warnings)) => {
-            diags.extend(warnings);
-            (!diags.has_errors()).then_some(model)
-        }
-        Err(problems) => {
-            diags.extend(problems);
-            None
-        }
-    };
-    diags.sort();
-    let Some(model) = model else {
-        return Err(model_error(diags));
-    };
     let selected = select_events(&model, &run.events, &mut usage);
     let shard = run.shard.unwrap_or((1, 1));
     if shard.0 == 0 || shard.0 > shard.1 {
@@ -324,7 +300,7 @@ pub fn prepare(run: &RunSpec) -> Result<Prepared, Error> {
     Ok(Prepared {
         source,
         model,
-        warnings: diags,
+        warnings,
         destinations,
         selected,
         ids,

@@ -14,27 +14,45 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
         diags.push(d.help("write `clock: { start: 2022-02-11T03:21:48Z, tick: 1m, ticks: 1000 }`"));
         return None;
     };
-    let (Some(start), Some(tick), Some(length)) = (&clock.start_ms, &clock.tick_ms, &clock.length) else {
+    let (Some(start), Some(tick), Some(length)) = (&clock.start_ms, &clock.tick_ms, &clock.length)
+    else {
         if !clock.broken {
             let mut missing = |there: bool, message: &str, help: &str| {
                 if !there {
                     diags.push(Diagnostic::error("E0205", clock.span, message).help(help));
                 }
             };
-            missing(clock.start_ms.is_some(), "the clock has no `start`", "write when the run begins: `start: 2022-02-11T03:21:48Z`");
-            missing(clock.tick_ms.is_some(), "the clock has no `tick`", "write how often transitions are tried: `tick: 1m`");
-            missing(clock.length.is_some(), "the clock has no length", "write one of `ticks: 1000`, `duration: 7d`, `end: 2022-03-01T00:00:00Z`");
+            missing(
+                clock.start_ms.is_some(),
+                "the clock has no `start`",
+                "write when the run begins: `start: 2022-02-11T03:21:48Z`",
+            );
+            missing(
+                clock.tick_ms.is_some(),
+                "the clock has no `tick`",
+                "write how often transitions are tried: `tick: 1m`",
+            );
+            missing(
+                clock.length.is_some(),
+                "the clock has no length",
+                "write one of `ticks: 1000`, `duration: 7d`, `end: 2022-03-01T00:00:00Z`",
+            );
         }
         return None;
     };
     let (start_ms, tick_ms) = (start.value, tick.value);
     let late = |at: Span| {
         let most = (MAX_INSTANT_MS + 1 - start_ms) / tick_ms;
-        Diagnostic::error("E0602", at, "the run goes beyond the year 9999")
-            .help(format!("from this `start` and with this `tick` a run has at most {most} ticks"))
+        Diagnostic::error("E0602", at, "the run goes beyond the year 9999").help(format!(
+            "from this `start` and with this `tick` a run has at most {most} ticks"
+        ))
     };
     if !(MIN_INSTANT_MS..=MAX_INSTANT_MS).contains(&start_ms) {
-        diags.push(Diagnostic::error("E0602", start.span, "`start` is outside the years 1 to 9999"));
+        diags.push(Diagnostic::error(
+            "E0602",
+            start.span,
+            "`start` is outside the years 1 to 9999",
+        ));
         return None;
     }
     let ticks = match length.value {
@@ -43,8 +61,15 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
         Length::End(end) => {
             if end <= start_ms {
                 let d = Diagnostic::error("E0601", length.span, "the run ends before it begins");
-                let d = if start.span == Span::COMMAND_LINE { d } else { d.related(start.span, "it begins here") };
-                diags.push(d.note("`end` is exclusive").help("write an `end` after `start`"));
+                let d = if start.span == Span::COMMAND_LINE {
+                    d
+                } else {
+                    d.related(start.span, "it begins here")
+                };
+                diags.push(
+                    d.note("`end` is exclusive")
+                        .help("write an `end` after `start`"),
+                );
                 return None;
             }
             ((end - start_ms) as u64).div_ceil(tick_ms as u64)
@@ -60,7 +85,11 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
         diags.push(late(length.span));
         return None;
     }
-    Some(Clock { start_ms, tick_ms, ticks })
+    Some(Clock {
+        start_ms,
+        tick_ms,
+        ticks,
+    })
 }
 
 #[cfg(test)]
@@ -68,10 +97,15 @@ mod tests {
     use super::*;
 
     fn ticks(clock: &str) -> Result<u64, String> {
-        let text = format!("clock: {clock}\nsubjects: {{user: {{count: 1, states: {{s: {{}}}}}}}}\n");
-        let spec = crate::spec::parse(&text, "m").map_err(|d| d.0[0].message.clone())?.0;
+        let text =
+            format!("clock: {clock}\nsubjects: {{user: {{count: 1, states: {{s: {{}}}}}}}}\n");
+        let spec = crate::spec::parse(&text, "m")
+            .map_err(|d| d.0[0].message.clone())?
+            .0;
         let mut diags = Diagnostics::default();
-        super::clock(&spec, &mut diags).map(|c| c.ticks).ok_or_else(|| diags.0[0].message.clone())
+        super::clock(&spec, &mut diags)
+            .map(|c| c.ticks)
+            .ok_or_else(|| diags.0[0].message.clone())
     }
 
     #[test]
@@ -86,8 +120,14 @@ mod tests {
     #[test]
     fn stays_within_the_years() {
         let start = "9999-12-31T23:59:59Z";
-        assert_eq!(ticks(&format!("{{start: {start}, tick: 1s, ticks: 1}}")), Ok(1));
-        assert_eq!(ticks(&format!("{{start: {start}, tick: 1s, ticks: 2}}")), Err("the run goes beyond the year 9999".into()));
+        assert_eq!(
+            ticks(&format!("{{start: {start}, tick: 1s, ticks: 1}}")),
+            Ok(1)
+        );
+        assert_eq!(
+            ticks(&format!("{{start: {start}, tick: 1s, ticks: 2}}")),
+            Err("the run goes beyond the year 9999".into())
+        );
         assert!(ticks("{start: 0, tick: 1s, ticks: 9223372036854775807}").is_err());
         assert!(ticks("{start: 5, tick: 1s, end: 5}").is_err());
     }

@@ -57,7 +57,13 @@ impl Compiler<'_> {
             let emit = self.emission(event, &occurrence, events, env, &broken);
             let problems = std::mem::replace(self.diags, outer).0;
             let types = emit.as_ref().map(|e| types(e).collect());
-            events.emissions.push(Emission { event, population: place.0, span: name.span, types, problems });
+            events.emissions.push(Emission {
+                event,
+                population: place.0,
+                span: name.span,
+                types,
+                problems,
+            });
             out.extend(emit);
         }
         self.params = params;
@@ -66,25 +72,45 @@ impl Compiler<'_> {
 
     fn unknown_event(&mut self, name: &str, span: Span) {
         let spec = self.spec;
-        let d = Diagnostic::error("E0630", span, format!("there is no event `{}`", shown(name)));
+        let d = Diagnostic::error(
+            "E0630",
+            span,
+            format!("there is no event `{}`", shown(name)),
+        );
         let mut d = self.suggest(d, name, spec.events.iter().map(|e| e.name.value.as_str()));
         if d.help.is_empty() {
             d = match spec.events.is_empty() {
-                true => d.help(format!("define it: `events: {{ {}: {{ fields: {{ user_id: id }} }} }}`", shown(name))),
-                false => d.help(format!("define it under `events`; there are {}", list(spec.events.iter().map(|e| &e.name), 10))),
+                true => d.help(format!(
+                    "define it: `events: {{ {}: {{ fields: {{ user_id: id }} }} }}`",
+                    shown(name)
+                )),
+                false => d.help(format!(
+                    "define it under `events`; there are {}",
+                    list(spec.events.iter().map(|e| &e.name), 10)
+                )),
             };
         }
         self.diags.push(d);
     }
 
     /// An event's expressions checked for one place that emits it.
-    fn emission(&mut self, event: usize, occurrence: &str, events: &Events, env: Env, broken: &[&HashSet<String>]) -> Option<Emit> {
+    fn emission(
+        &mut self,
+        event: usize,
+        occurrence: &str,
+        events: &Events,
+        env: Env,
+        broken: &[&HashSet<String>],
+    ) -> Option<Emit> {
         let info = &events.list[event];
         let name = self.spec.events[event].name.value.as_str();
         let mut check = |part: &Part, kind: Kind| {
             let mut path = vec![name, occurrence];
             path.extend(part.path.iter().map(String::as_str));
-            let scope = Scope { env: Env { path: &path, ..env }, broken };
+            let scope = Scope {
+                env: Env { path: &path, ..env },
+                broken,
+            };
             let ast = part.ast.as_ref()?;
             match kind {
                 Kind::Any => self.check(ast, &scope, None),
@@ -117,9 +143,14 @@ impl Compiler<'_> {
         mut populations: Vec<Option<Population>>,
     ) -> Option<(Vec<Event>, Vec<Option<Population>>)> {
         let mut by_event: Vec<Vec<Emission>> = events.list.iter().map(|_| Vec::new()).collect();
-        events.emissions.into_iter().for_each(|e| by_event[e.event].push(e));
+        events
+            .emissions
+            .into_iter()
+            .for_each(|e| by_event[e.event].push(e));
         let mut out = Vec::with_capacity(events.list.len());
-        for ((info, mut emissions), spec) in events.list.into_iter().zip(by_event).zip(&self.spec.events) {
+        for ((info, mut emissions), spec) in
+            events.list.into_iter().zip(by_event).zip(&self.spec.events)
+        {
             let name = spec.name.value.clone();
             self.problems(&name, &mut emissions);
             let sharing: BTreeSet<usize> = emissions.iter().map(|e| e.population).collect();
@@ -127,27 +158,58 @@ impl Compiler<'_> {
                 let mut names = sharing.iter().map(|p| &self.spec.subjects[*p].name);
                 let list = list(&mut names, 5);
                 let place = info.key.as_ref().map_or(spec.name.span, |k| k.source);
-                let d = Diagnostic::warning("W0604", place, format!("several populations emit `{}` with the same keys", shown(&name)));
-                self.diags.push(
-                    d.note(format!("ids begin at 0 in each of {list}"))
-                        .help("if the key must tell them apart, write `key: population + '/' + string(id)`"),
+                let d = Diagnostic::warning(
+                    "W0604",
+                    place,
+                    format!(
+                        "several populations emit `{}` with the same keys",
+                        shown(&name)
+                    ),
                 );
+                self.diags
+                    .push(d.note(format!("ids begin at 0 in each of {list}")).help(
+                    "if the key must tell them apart, write `key: population + '/' + string(id)`",
+                ));
             }
             if emissions.is_empty() {
-                out.push(Event { name, fields: Vec::new(), leaves: Vec::new(), headers: Vec::new(), key: Ty::of(Base::String), emitted: false });
+                out.push(Event {
+                    name,
+                    fields: Vec::new(),
+                    leaves: Vec::new(),
+                    headers: Vec::new(),
+                    key: Ty::of(Base::String),
+                    emitted: false,
+                });
                 continue;
             }
             let Some(all) = self.agree(&name, &emissions, &info.leaves, spec) else {
                 // The shape is not known; there was an error.
-                out.push(Event { name, fields: Vec::new(), leaves: Vec::new(), headers: Vec::new(), key: Ty::of(Base::String), emitted: true });
+                out.push(Event {
+                    name,
+                    fields: Vec::new(),
+                    leaves: Vec::new(),
+                    headers: Vec::new(),
+                    key: Ty::of(Base::String),
+                    emitted: true,
+                });
                 continue;
             };
             let headers = spec.headers.len();
             out.push(Event {
                 name,
                 fields: info.fields,
-                leaves: info.columns.into_iter().zip(&all[1 + headers..]).map(|(column, ty)| Leaf { column, ty: *ty }).collect(),
-                headers: spec.headers.iter().zip(&all[1..]).map(|((n, _), ty)| (n.value.clone(), *ty)).collect(),
+                leaves: info
+                    .columns
+                    .into_iter()
+                    .zip(&all[1 + headers..])
+                    .map(|(column, ty)| Leaf { column, ty: *ty })
+                    .collect(),
+                headers: spec
+                    .headers
+                    .iter()
+                    .zip(&all[1..])
+                    .map(|((n, _), ty)| (n.value.clone(), *ty))
+                    .collect(),
                 key: all[0],
                 emitted: true,
             });
@@ -155,19 +217,31 @@ impl Compiler<'_> {
         if self.diags.has_errors() {
             return None;
         }
-        let transitions = populations.iter_mut().flatten().flat_map(|p| &mut p.states).flat_map(|s| &mut s.transitions);
+        let transitions = populations
+            .iter_mut()
+            .flatten()
+            .flat_map(|p| &mut p.states)
+            .flat_map(|s| &mut s.transitions);
         for emit in transitions.flat_map(|t| &mut t.emits) {
             let event = &out[emit.event];
             widen(&mut emit.key, event.key);
-            emit.headers.iter_mut().zip(&event.headers).for_each(|(e, (_, ty))| widen(e, *ty));
-            emit.fields.iter_mut().zip(&event.leaves).for_each(|(e, leaf)| widen(e, leaf.ty));
+            emit.headers
+                .iter_mut()
+                .zip(&event.headers)
+                .for_each(|(e, (_, ty))| widen(e, *ty));
+            emit.fields
+                .iter_mut()
+                .zip(&event.leaves)
+                .for_each(|(e, leaf)| widen(e, leaf.ty));
         }
         Some((out, populations))
     }
 
     /// Problems that every emitter has are the event's; others belong to the place that emits.
     fn problems(&mut self, event: &str, emissions: &mut [Emission]) {
-        let Some(first) = emissions.first() else { return };
+        let Some(first) = emissions.first() else {
+            return;
+        };
         if emissions.iter().all(|e| e.problems == first.problems) {
             let at = first.span;
             for d in std::mem::take(&mut emissions[0].problems) {
@@ -177,21 +251,45 @@ impl Compiler<'_> {
         }
         for emission in emissions {
             for d in std::mem::take(&mut emission.problems) {
-                let mut moved = Diagnostic::error("E0631", emission.span, format!("`{}` cannot be emitted here: {}", shown(event), d.message));
+                let mut moved = Diagnostic::error(
+                    "E0631",
+                    emission.span,
+                    format!("`{}` cannot be emitted here: {}", shown(event), d.message),
+                );
                 if let Some(place) = d.span {
-                    moved = moved.related(place, if d.label.is_empty() { "read here".to_owned() } else { d.label });
+                    moved = moved.related(
+                        place,
+                        if d.label.is_empty() {
+                            "read here".to_owned()
+                        } else {
+                            d.label
+                        },
+                    );
                 }
                 moved.notes = d.notes;
                 let unknown = matches!(d.code, "E0401" | "E0402");
-                moved.help = if unknown { vec!["give this transition such a `let` too, or emit another event".to_owned()] } else { d.help };
-                self.diags.push(moved.note("an event is checked for each transition that emits it"));
+                moved.help = if unknown {
+                    vec!["give this transition such a `let` too, or emit another event".to_owned()]
+                } else {
+                    d.help
+                };
+                self.diags
+                    .push(moved.note("an event is checked for each transition that emits it"));
             }
         }
     }
 
     /// The types of key, headers and leaves over all emitters: one base, null where one may be null.
-    fn agree(&mut self, event: &str, emissions: &[Emission], leaves: &[Part], spec: &crate::spec::EventSpec) -> Option<Vec<Ty>> {
-        let mut known = emissions.iter().filter_map(|e| Some((e.span, e.types.as_ref()?)));
+    fn agree(
+        &mut self,
+        event: &str,
+        emissions: &[Emission],
+        leaves: &[Part],
+        spec: &crate::spec::EventSpec,
+    ) -> Option<Vec<Ty>> {
+        let mut known = emissions
+            .iter()
+            .filter_map(|e| Some((e.span, e.types.as_ref()?)));
         let (first, types) = known.next()?;
         let mut all = types.clone();
         let mut reported = vec![false; all.len()];
@@ -204,21 +302,36 @@ impl Compiler<'_> {
                     let headers = spec.headers.len();
                     let (what, place) = match i {
                         0 => ("the key".to_owned(), spec.key.as_ref().map(|k| k.span)),
-                        i if i <= headers => (format!("the header `{}`", spec.headers[i - 1].0.value), Some(spec.headers[i - 1].1.span)),
+                        i if i <= headers => (
+                            format!("the header `{}`", spec.headers[i - 1].0.value),
+                            Some(spec.headers[i - 1].1.span),
+                        ),
                         i => {
                             let leaf = &leaves[i - 1 - headers];
-                            (format!("`{}`", shown(&leaf.path[1..].join("."))), Some(leaf.source))
+                            (
+                                format!("`{}`", shown(&leaf.path[1..].join("."))),
+                                Some(leaf.source),
+                            )
                         }
                     };
                     let here = with_article(Ty::of(ty.base));
-                    let d = Diagnostic::error("E0632", span, format!("{what} of `{}` has another type here than elsewhere", shown(event)))
-                        .label(format!("{here} here"))
-                        .related(first, format!("{} here", with_article(Ty::of(all[i].base))));
+                    let d = Diagnostic::error(
+                        "E0632",
+                        span,
+                        format!(
+                            "{what} of `{}` has another type here than elsewhere",
+                            shown(event)
+                        ),
+                    )
+                    .label(format!("{here} here"))
+                    .related(first, format!("{} here", with_article(Ty::of(all[i].base))));
                     let d = match place {
                         Some(place) => d.related(place, "its value"),
                         None => d,
                     };
-                    self.diags.push(d.help("convert it, such as with `double(x)` or `string(x)`, or use two events"));
+                    self.diags.push(d.help(
+                        "convert it, such as with `double(x)` or `string(x)`, or use two events",
+                    ));
                 }
             }
         }
@@ -244,19 +357,37 @@ fn optional(checked: Option<Option<TExpr>>) -> Option<Option<TExpr>> {
 
 /// Types in the order of [`Compiler::agree`].
 fn types(emit: &Emit) -> impl Iterator<Item = Ty> + '_ {
-    std::iter::once(&emit.key).chain(&emit.headers).chain(&emit.fields).map(|e| e.ty)
+    std::iter::once(&emit.key)
+        .chain(&emit.headers)
+        .chain(&emit.fields)
+        .map(|e| e.ty)
 }
 
 /// `string(id)`.
 fn default_key(span: Span) -> TExpr {
-    let id = TExpr { kind: TKind::Id, ty: Ty::of(Base::Int), span };
-    TExpr { kind: TKind::Op(Op::IntToString, vec![id]), ty: Ty::of(Base::String), span }
+    let id = TExpr {
+        kind: TKind::Id,
+        ty: Ty::of(Base::Int),
+        span,
+    };
+    TExpr {
+        kind: TKind::Op(Op::IntToString, vec![id]),
+        ty: Ty::of(Base::String),
+        span,
+    }
 }
 
 fn widen(expr: &mut TExpr, ty: Ty) {
     if ty.nullable && !expr.ty.nullable {
         let span = expr.span;
-        let inner = std::mem::replace(expr, TExpr { kind: TKind::Id, ty, span });
+        let inner = std::mem::replace(
+            expr,
+            TExpr {
+                kind: TKind::Id,
+                ty,
+                span,
+            },
+        );
         expr.kind = TKind::Widen(Box::new(inner));
     }
 }

@@ -43,18 +43,38 @@ pub struct Loaded {
 /// # Errors
 /// All problems, where one of them is an error.
 pub fn load(source: &Arc<Source>, overrides: &Overrides) -> Result<Loaded, Diagnostics> {
+    load_with(source, overrides, |_, _| {})
+}
+
+/// As [`load`], with a look of the caller's own at the spec, whose problems join the same list: for
+/// the `sinks`. It is left out where parts of the file could not be read.
+///
+/// # Errors
+/// All problems, where one of them is an error.
+pub fn load_with(
+    source: &Arc<Source>,
+    overrides: &Overrides,
+    look: impl FnOnce(&Spec, &mut Diagnostics),
+) -> Result<Loaded, Diagnostics> {
     let parsed = parse_lossy(source);
     let mut diags = parsed.diags;
-    let Some(mut spec) = parsed.spec else { return Err(diags) };
+    let Some(mut spec) = parsed.spec else {
+        return Err(diags);
+    };
     if !parsed.incomplete {
         if let Err(problems) = spec.apply(overrides) {
             diags.extend(problems);
         }
+        look(&spec, &mut diags);
         if let Some(model) = compile_into(&spec, &mut diags)
             && !diags.has_errors()
         {
             diags.sort();
-            return Ok(Loaded { spec, model, warnings: diags });
+            return Ok(Loaded {
+                spec,
+                model,
+                warnings: diags,
+            });
         }
     }
     diags.sort();
@@ -77,14 +97,27 @@ pub fn compile(spec: &Spec) -> Result<(Model, Diagnostics), Diagnostics> {
 
 /// The model, where it could be built; it is not to be run if there are errors.
 fn compile_into(spec: &Spec, diags: &mut Diagnostics) -> Option<Model> {
-    let params: Vec<(String, Value)> =
-        spec.params.iter().map(|p| (p.name.value.clone(), p.value.value.clone())).collect();
+    let params: Vec<(String, Value)> = spec
+        .params
+        .iter()
+        .map(|p| (p.name.value.clone(), p.value.value.clone()))
+        .collect();
     let clock = clock::clock(spec, diags);
     let broken_params = params.iter().any(|(_, v)| *v == Value::Null);
-    let mut compiler = Compiler { spec, diags, params, broken_params, suggestions: 0 };
+    let mut compiler = Compiler {
+        spec,
+        diags,
+        params,
+        broken_params,
+        suggestions: 0,
+    };
     let mut events = compiler.events();
-    let populations: Vec<_> =
-        spec.subjects.iter().enumerate().map(|(i, p)| compiler.population(i, p, &mut events)).collect();
+    let populations: Vec<_> = spec
+        .subjects
+        .iter()
+        .enumerate()
+        .map(|(i, p)| compiler.population(i, p, &mut events))
+        .collect();
     let (events, populations) = compiler.emits(events, populations)?;
     let params = std::mem::take(&mut compiler.params);
     let mut model = Model {
@@ -120,7 +153,11 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     /// Parses an expression; `None` where it has an error (reported here or before).
     fn parse(&mut self, source: &ExprSource) -> Option<Ast> {
-        if source.text.is_empty() { None } else { crate::expr::parse::parse(source, self.diags) }
+        if source.text.is_empty() {
+            None
+        } else {
+            crate::expr::parse::parse(source, self.diags)
+        }
     }
 
     /// Checks a parsed expression; `None` where it has an error, or reads something that has one.
@@ -137,13 +174,19 @@ impl Compiler<'_> {
         }
         let mut found = false;
         names::mentioned(&ast.root, &mut |name| {
-            found |= scope.broken.iter().any(|set| set.contains(name)) || (self.broken_params && name == "params");
+            found |= scope.broken.iter().any(|set| set.contains(name))
+                || (self.broken_params && name == "params");
         });
         found
     }
 
     /// The nearest of some names, as help.
-    fn suggest<'n>(&mut self, d: Diagnostic, name: &str, names: impl IntoIterator<Item = &'n str>) -> Diagnostic {
+    fn suggest<'n>(
+        &mut self,
+        d: Diagnostic,
+        name: &str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Diagnostic {
         if self.suggestions >= MAX_SUGGESTIONS {
             return d;
         }

@@ -17,7 +17,9 @@ const VISIBLE: &[(&str, &str)] = &[
 ];
 
 /// Names kept for what the language will have.
-const LATER: &[&str] = &["parent", "signal", "pattern", "state", "op", "pos", "arrival"];
+const LATER: &[&str] = &[
+    "parent", "signal", "pattern", "state", "op", "pos", "arrival",
+];
 
 /// Why an attribute or `let` cannot have this name.
 pub(super) fn reserved(name: &str) -> Option<String> {
@@ -25,9 +27,13 @@ pub(super) fn reserved(name: &str) -> Option<String> {
         return Some(format!("in expressions `{name}` is {what}"));
     }
     if LATER.contains(&name) {
-        return Some(format!("`{name}` is kept for a later version of the language"));
+        return Some(format!(
+            "`{name}` is kept for a later version of the language"
+        ));
     }
-    crate::expr::parse::RESERVED.contains(&name).then(|| format!("`{name}` is a reserved word of the expression language"))
+    crate::expr::parse::RESERVED
+        .contains(&name)
+        .then(|| format!("`{name}` is a reserved word of the expression language"))
 }
 
 /// Calls `f` with every name that an expression reads; for `old.x` also with `x`.
@@ -59,6 +65,11 @@ pub(super) fn mentioned(node: &Node, f: &mut impl FnMut(&str)) {
             mentioned(k, f);
             mentioned(v, f);
         }),
-        Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Double(_) | Kind::String(_) | Kind::Error => {}
+        Kind::Null
+        | Kind::Bool(_)
+        | Kind::Int(_)
+        | Kind::Double(_)
+        | Kind::String(_)
+        | Kind::Error => {}
     }
 }

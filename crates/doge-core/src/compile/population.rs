@@ -22,24 +22,55 @@ pub(super) struct Attributes {
     index: HashMap<String, usize>,
 }
 
+/// The `let`s of a transition (`None` where one has an error), their types, and those with an error.
+type Lets = (Option<Vec<Let>>, Vec<(String, Ty)>, HashSet<String>);
+
 impl Compiler<'_> {
     /// A population, or `None` where it has an error. Its emissions are collected in `events`.
-    pub(super) fn population(&mut self, number: usize, spec: &PopulationSpec, events: &mut Events) -> Option<Population> {
+    pub(super) fn population(
+        &mut self,
+        number: usize,
+        spec: &PopulationSpec,
+        events: &mut Events,
+    ) -> Option<Population> {
         let name = &spec.name.value;
         if spec.count.is_none() {
-            let d = Diagnostic::error("E0205", spec.name.span, format!("the population `{}` has no `count`", shown(name)));
-            self.diags.push(d.help("write how many subjects there are: `count: 10`"));
+            let d = Diagnostic::error(
+                "E0205",
+                spec.name.span,
+                format!("the population `{}` has no `count`", shown(name)),
+            );
+            self.diags
+                .push(d.help("write how many subjects there are: `count: 10`"));
         }
         let (attributes, inits) = self.attributes(spec);
-        let states: HashMap<&str, usize> = spec.states.iter().enumerate().map(|(i, s)| (s.name.value.as_str(), i)).collect();
+        let states: HashMap<&str, usize> = spec
+            .states
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (s.name.value.as_str(), i))
+            .collect();
         let initial = match &spec.initial {
             None => Some(0),
             Some(initial) => {
                 let index = states.get(initial.value.as_str()).copied();
                 if index.is_none() {
-                    let d = Diagnostic::error("E0605", initial.span, format!("`{}` has no state `{}`", shown(name), shown(&initial.value)));
-                    let d = self.suggest(d, &initial.value, spec.states.iter().map(|s| s.name.value.as_str()));
-                    self.diags.push(no_help(d, || format!("its states are {}", list(spec.states.iter().map(|s| &s.name), 10))));
+                    let d = Diagnostic::error(
+                        "E0605",
+                        initial.span,
+                        format!("`{}` has no state `{}`", shown(name), shown(&initial.value)),
+                    );
+                    let d = self.suggest(
+                        d,
+                        &initial.value,
+                        spec.states.iter().map(|s| s.name.value.as_str()),
+                    );
+                    self.diags.push(no_help(d, || {
+                        format!(
+                            "its states are {}",
+                            list(spec.states.iter().map(|s| &s.name), 10)
+                        )
+                    }));
                 }
                 index
             }
@@ -60,7 +91,12 @@ impl Compiler<'_> {
             let wait_site = draw::site(&[&state.name.value, "#wait"]);
             let choice_site = draw::site(&[&state.name.value, "#choice"]);
             match transitions.into_iter().collect::<Option<Vec<_>>>() {
-                Some(transitions) => out.push(State { name: state.name.value.clone(), transitions, wait_site, choice_site }),
+                Some(transitions) => out.push(State {
+                    name: state.name.value.clone(),
+                    transitions,
+                    wait_site,
+                    choice_site,
+                }),
                 None => whole = false,
             }
         }
@@ -68,7 +104,13 @@ impl Compiler<'_> {
         if !whole || spec.states.is_empty() {
             return None;
         }
-        Some(Population { name: name.clone(), count: spec.count.as_ref()?.value, attributes: attributes?, states: out, initial: initial? })
+        Some(Population {
+            name: name.clone(),
+            count: spec.count.as_ref()?.value,
+            attributes: attributes?,
+            states: out,
+            initial: initial?,
+        })
     }
 
     fn attributes(&mut self, spec: &PopulationSpec) -> (Attributes, Vec<Option<Attribute>>) {
@@ -79,15 +121,30 @@ impl Compiler<'_> {
         let mut hidden: Vec<(String, String)> = spec
             .attributes
             .iter()
-            .map(|(n, _)| (n.value.clone(), format!("`{}` stands below; an attribute sees only those above it", shown(&n.value))))
+            .map(|(n, _)| {
+                (
+                    n.value.clone(),
+                    format!(
+                        "`{}` stands below; an attribute sees only those above it",
+                        shown(&n.value)
+                    ),
+                )
+            })
             .collect();
         for (i, (name, _)) in spec.attributes.iter().enumerate() {
             let text = name.value.as_str();
             if let Some(why) = names::reserved(text) {
-                let d = Diagnostic::error("E0603", name.span, format!("an attribute cannot be called `{}`", shown(text)));
+                let d = Diagnostic::error(
+                    "E0603",
+                    name.span,
+                    format!("an attribute cannot be called `{}`", shown(text)),
+                );
                 self.diags.push(d.note(why).help("give it another name"));
             }
-            hidden[i].1 = format!("`{}` has no value yet: this is its initial value", shown(text));
+            hidden[i].1 = format!(
+                "`{}` has no value yet: this is its initial value",
+                shown(text)
+            );
             if let Some(ast) = &asts[i] {
                 for j in cyclic(&spec.attributes, &asts, ast, i) {
                     let other = shown(&hidden[j].0);
@@ -99,8 +156,13 @@ impl Compiler<'_> {
             let params = std::mem::take(&mut self.params);
             env.params = &params;
             env.hidden = &hidden[i..];
-            let scope = Scope { env, broken: &[&out.broken] };
-            let init = asts[i].as_ref().and_then(|ast| self.check(ast, &scope, None));
+            let scope = Scope {
+                env,
+                broken: &[&out.broken],
+            };
+            let init = asts[i]
+                .as_ref()
+                .and_then(|ast| self.check(ast, &scope, None));
             self.params = params;
             if init.is_none() {
                 out.broken.insert(name.value.clone());
@@ -108,12 +170,19 @@ impl Compiler<'_> {
             let ty = init.as_ref().map_or(Ty::of(Base::Int), |e| e.ty);
             out.index.insert(name.value.clone(), i);
             out.types.push((name.value.clone(), ty));
-            inits.push(init.map(|init| Attribute { name: name.value.clone(), ty, init }));
+            inits.push(init.map(|init| Attribute {
+                name: name.value.clone(),
+                ty,
+                init,
+            }));
         }
         (out, inits)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what a transition is checked against")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what a transition is checked against"
+    )]
     fn transition(
         &mut self,
         population: &PopulationSpec,
@@ -126,17 +195,41 @@ impl Compiler<'_> {
     ) -> Option<Transition> {
         let trigger = spec.trigger.value.as_str();
         if trigger == "created" {
-            let d = Diagnostic::error("E0603", spec.trigger.span, "a transition cannot be called `created`");
-            self.diags.push(d.note("`created` is kept for a later version of the language").help("give it another name"));
+            let d = Diagnostic::error(
+                "E0603",
+                spec.trigger.span,
+                "a transition cannot be called `created`",
+            );
+            self.diags.push(
+                d.note("`created` is kept for a later version of the language")
+                    .help("give it another name"),
+            );
         }
         let to = match &spec.to {
             None => Some(place.1),
             Some(to) => {
                 let index = states.get(to.value.as_str()).copied();
                 if index.is_none() {
-                    let d = Diagnostic::error("E0606", to.span, format!("`{}` has no state `{}`", shown(&population.name.value), shown(&to.value)));
-                    let d = self.suggest(d, &to.value, population.states.iter().map(|s| s.name.value.as_str()));
-                    self.diags.push(no_help(d, || format!("its states are {}", list(population.states.iter().map(|s| &s.name), 10))));
+                    let d = Diagnostic::error(
+                        "E0606",
+                        to.span,
+                        format!(
+                            "`{}` has no state `{}`",
+                            shown(&population.name.value),
+                            shown(&to.value)
+                        ),
+                    );
+                    let d = self.suggest(
+                        d,
+                        &to.value,
+                        population.states.iter().map(|s| s.name.value.as_str()),
+                    );
+                    self.diags.push(no_help(d, || {
+                        format!(
+                            "its states are {}",
+                            list(population.states.iter().map(|s| &s.name), 10)
+                        )
+                    }));
                 }
                 index
             }
@@ -160,10 +253,31 @@ impl Compiler<'_> {
         let broken = [&attributes.broken, &broken_lets];
         let when_path = [from, trigger, "when"];
         let when = spec.when.as_ref().map(|source| {
-            let env = Env { place: Place::When, lets: &let_types, path: &when_path, ..env };
-            self.when(source, &Scope { env, broken: &broken })
+            let env = Env {
+                place: Place::When,
+                lets: &let_types,
+                path: &when_path,
+                ..env
+            };
+            self.when(
+                source,
+                &Scope {
+                    env,
+                    broken: &broken,
+                },
+            )
         });
-        let set = self.set(spec, population, attributes, Env { place: Place::Set, lets: &let_types, ..env }, &broken);
+        let set = self.set(
+            spec,
+            population,
+            attributes,
+            Env {
+                place: Place::Set,
+                lets: &let_types,
+                ..env
+            },
+            &broken,
+        );
         self.params = params;
         let emits = self.emitted(spec, place, events, let_types, broken_lets, attributes);
         let span = spec.when.as_ref().map_or(spec.trigger.span, |w| w.span);
@@ -194,7 +308,14 @@ impl Compiler<'_> {
             return Some(expr);
         }
         let text = shown(ast.source.text.trim());
-        let d = Diagnostic::error("E0607", span, format!("`when` must be a bool, but this is {}", with_article(expr.ty)));
+        let d = Diagnostic::error(
+            "E0607",
+            span,
+            format!(
+                "`when` must be a bool, but this is {}",
+                with_article(expr.ty)
+            ),
+        );
         self.diags.push(match (expr.ty.base, expr.ty.nullable) {
             (Base::Bool, true) => d.help(format!("say what null means: `coalesce({text}, false)`")),
             (_, true) => d.help(format!("compare it: `{text} != null`")),
@@ -206,18 +327,40 @@ impl Compiler<'_> {
         None
     }
 
-    fn probability(&mut self, spec: &TransitionSpec, env: Env, attributes: &Attributes) -> Option<Probability> {
+    fn probability(
+        &mut self,
+        spec: &TransitionSpec,
+        env: Env,
+        attributes: &Attributes,
+    ) -> Option<Probability> {
         match &spec.probability.as_ref()?.value {
             ProbabilitySpec::Literal(units) => Some(Probability::Literal(*units)),
             ProbabilitySpec::Expr(source) => {
                 let ast = self.parse(source)?;
-                let env = Env { params: env.params, ..Env::probability(env.population, &[], env.attributes) };
-                let expr = self.check(&ast, &Scope { env, broken: &[&attributes.broken] }, None)?;
+                let env = Env {
+                    params: env.params,
+                    ..Env::probability(env.population, &[], env.attributes)
+                };
+                let expr = self.check(
+                    &ast,
+                    &Scope {
+                        env,
+                        broken: &[&attributes.broken],
+                    },
+                    None,
+                )?;
                 let expr = match (expr.ty.base, expr.ty.nullable) {
                     (Base::Double, false) => expr,
                     (Base::Int, false) => to_double(expr),
                     _ => {
-                        let d = Diagnostic::error("E0608", source.span, format!("`probability` is a number in percent, but this is {}", with_article(expr.ty)));
+                        let d = Diagnostic::error(
+                            "E0608",
+                            source.span,
+                            format!(
+                                "`probability` is a number in percent, but this is {}",
+                                with_article(expr.ty)
+                            ),
+                        );
                         self.diags.push(d.help("write an int or a double, such as `5 + 2 * params.boost`, or a literal, such as `5%`"));
                         return None;
                     }
@@ -227,35 +370,72 @@ impl Compiler<'_> {
         }
     }
 
-    /// The `let`s of a transition; their types; those with an error.
-    fn lets(&mut self, spec: &TransitionSpec, env: Env, attributes: &Attributes) -> (Option<Vec<Let>>, Vec<(String, Ty)>, HashSet<String>) {
+    fn lets(&mut self, spec: &TransitionSpec, env: Env, attributes: &Attributes) -> Lets {
         let (mut out, mut types, mut broken) = (Vec::new(), Vec::new(), HashSet::new());
         let mut hidden: Vec<(String, String)> = spec
             .lets
             .iter()
-            .map(|(n, _)| (n.value.clone(), format!("`{}` stands below; a `let` sees only those above it", shown(&n.value))))
+            .map(|(n, _)| {
+                (
+                    n.value.clone(),
+                    format!(
+                        "`{}` stands below; a `let` sees only those above it",
+                        shown(&n.value)
+                    ),
+                )
+            })
             .collect();
         for (i, (name, source)) in spec.lets.iter().enumerate() {
             let text = name.value.as_str();
             hidden[i].1 = format!("`{}` has no value yet: this is its definition", shown(text));
             if let Some(why) = names::reserved(text) {
-                let d = Diagnostic::error("E0603", name.span, format!("a `let` cannot be called `{}`", shown(text)));
+                let d = Diagnostic::error(
+                    "E0603",
+                    name.span,
+                    format!("a `let` cannot be called `{}`", shown(text)),
+                );
                 self.diags.push(d.note(why).help("give it another name"));
             } else if attributes.index.contains_key(text) {
-                let d = Diagnostic::error("E0604", name.span, format!("`{}` is an attribute already", shown(text)));
-                self.diags.push(d.note("a `let` lives for one transition; it cannot hide an attribute").help("give the `let` another name, or change the attribute under `set`"));
+                let d = Diagnostic::error(
+                    "E0604",
+                    name.span,
+                    format!("`{}` is an attribute already", shown(text)),
+                );
+                self.diags.push(
+                    d.note("a `let` lives for one transition; it cannot hide an attribute")
+                        .help("give the `let` another name, or change the attribute under `set`"),
+                );
             }
             let path = [env.from, env.trigger, "let", text];
             let ast = self.parse(source);
             let expr = ast.and_then(|ast| {
-                let env = Env { lets: &types, hidden: &hidden[i..], path: &path, ..env };
-                self.check(&ast, &Scope { env, broken: &[&attributes.broken, &broken] }, None)
+                let env = Env {
+                    lets: &types,
+                    hidden: &hidden[i..],
+                    path: &path,
+                    ..env
+                };
+                self.check(
+                    &ast,
+                    &Scope {
+                        env,
+                        broken: &[&attributes.broken, &broken],
+                    },
+                    None,
+                )
             });
             if expr.is_none() {
                 broken.insert(name.value.clone());
             }
-            types.push((name.value.clone(), expr.as_ref().map_or(Ty::of(Base::Int), |e| e.ty)));
-            out.push(expr.map(|expr| Let { name: name.value.clone(), ty: expr.ty, expr }));
+            types.push((
+                name.value.clone(),
+                expr.as_ref().map_or(Ty::of(Base::Int), |e| e.ty),
+            ));
+            out.push(expr.map(|expr| Let {
+                name: name.value.clone(),
+                ty: expr.ty,
+                expr,
+            }));
         }
         (out.into_iter().collect(), types, broken)
     }
@@ -279,7 +459,10 @@ impl Compiler<'_> {
             let known = index.filter(|_| !attributes.broken.contains(text));
             let expected = known.map(|i| attributes.types[i].1);
             let expr = self.parse(source).and_then(|ast| {
-                let scope = Scope { env: Env { path: &path, ..env }, broken };
+                let scope = Scope {
+                    env: Env { path: &path, ..env },
+                    broken,
+                };
                 self.check(&ast, &scope, expected)
             });
             out.push(index.zip(expr));
@@ -287,15 +470,37 @@ impl Compiler<'_> {
         out.into_iter().collect()
     }
 
-    fn unknown_attribute(&mut self, name: &Spanned<String>, spec: &TransitionSpec, population: &PopulationSpec) {
+    fn unknown_attribute(
+        &mut self,
+        name: &Spanned<String>,
+        spec: &TransitionSpec,
+        population: &PopulationSpec,
+    ) {
         let text = name.value.as_str();
-        let d = Diagnostic::error("E0609", name.span, format!("`{}` has no attribute `{}`", shown(&population.name.value), shown(text)));
+        let d = Diagnostic::error(
+            "E0609",
+            name.span,
+            format!(
+                "`{}` has no attribute `{}`",
+                shown(&population.name.value),
+                shown(text)
+            ),
+        );
         let d = if spec.lets.iter().any(|(n, _)| n.value == text) {
             d.note("`set` changes attributes; a `let` has its value for this transition only")
         } else {
-            self.suggest(d, text, population.attributes.iter().map(|(n, _)| n.value.as_str()))
+            self.suggest(
+                d,
+                text,
+                population.attributes.iter().map(|(n, _)| n.value.as_str()),
+            )
         };
-        self.diags.push(no_help(d, || format!("declare it with its initial value: `attributes: {{ {}: 0 }}`", shown(text))));
+        self.diags.push(no_help(d, || {
+            format!(
+                "declare it with its initial value: `attributes: {{ {}: 0 }}`",
+                shown(text)
+            )
+        }));
     }
 
     /// Checks that the constants of a state are at most 100 percent together.
@@ -303,18 +508,30 @@ impl Compiler<'_> {
         let mut units: u128 = 0;
         let mut percent = 0.0;
         for (spec, transition) in state.transitions.iter().zip(transitions) {
-            let Some(place) = &spec.probability else { continue };
+            let Some(place) = &spec.probability else {
+                continue;
+            };
             match &place.value {
                 ProbabilitySpec::Literal(u) => {
                     units += u128::from(*u);
                     percent += *u as f64 / 1e12;
                 }
                 ProbabilitySpec::Expr(_) => {
-                    let Some(Probability::Expr(expr)) = transition.as_ref().map(|t| &t.probability) else { continue };
-                    let Some(value) = constant(expr) else { continue };
-                    if !(value >= 0.0 && value <= 100.0 + 1e-9) {
-                        let d = Diagnostic::error("E0611", place.span, format!("this probability is {value} percent"));
-                        self.diags.push(d.help("a probability is between 0 and 100 percent"));
+                    let Some(Probability::Expr(expr)) = transition.as_ref().map(|t| &t.probability)
+                    else {
+                        continue;
+                    };
+                    let Some(value) = constant(expr) else {
+                        continue;
+                    };
+                    if !(0.0..=100.0 + 1e-9).contains(&value) {
+                        let d = Diagnostic::error(
+                            "E0611",
+                            place.span,
+                            format!("this probability is {value} percent"),
+                        );
+                        self.diags
+                            .push(d.help("a probability is between 0 and 100 percent"));
                         return;
                     }
                     percent += value;
@@ -322,9 +539,17 @@ impl Compiler<'_> {
             }
             let exact = units > u128::from(PERCENT_100);
             if exact || percent > 100.0 + 1e-9 {
-                let sum = if exact { decimal(units) } else { format!("{percent}") };
-                let message = format!("the probabilities of the state `{}` sum to more than 100%", shown(&state.name.value));
-                let d = Diagnostic::error("E0610", place.span, message).label(format!("with this one the sum is {sum}%"));
+                let sum = if exact {
+                    decimal(units)
+                } else {
+                    format!("{percent}")
+                };
+                let message = format!(
+                    "the probabilities of the state `{}` sum to more than 100%",
+                    shown(&state.name.value)
+                );
+                let d = Diagnostic::error("E0610", place.span, message)
+                    .label(format!("with this one the sum is {sum}%"));
                 self.diags.push(d.note("in a tick at most one transition of a state is attempted").help("lower them until they sum to at most 100%; what is left is the probability of staying"));
                 return;
             }
@@ -338,7 +563,12 @@ fn no_help(d: Diagnostic, help: impl FnOnce() -> String) -> Diagnostic {
 }
 
 /// Attributes from `i` on that `ast`, the initial value of `i`, reads and that in turn need `i`.
-fn cyclic(attributes: &[(Spanned<String>, ExprSource)], asts: &[Option<Ast>], ast: &Ast, i: usize) -> Vec<usize> {
+fn cyclic(
+    attributes: &[(Spanned<String>, ExprSource)],
+    asts: &[Option<Ast>],
+    ast: &Ast,
+    i: usize,
+) -> Vec<usize> {
     let mut forward = Vec::new();
     let later = |f: &mut dyn FnMut(usize), ast: &Ast| {
         names::mentioned(&ast.root, &mut |name| {
@@ -384,7 +614,11 @@ fn to_double(expr: TExpr) -> TExpr {
         TKind::Const(Value::Int(v)) => TKind::Const(Value::Double(v as f64)),
         _ => TKind::Op(Op::IntToDouble, vec![expr]),
     };
-    TExpr { kind, ty: Ty::of(Base::Double), span }
+    TExpr {
+        kind,
+        ty: Ty::of(Base::Double),
+        span,
+    }
 }
 
 /// The value of a probability that depends on parameters only, and so is known now.

@@ -13,8 +13,18 @@ pub(super) fn warn(spec: &Spec, model: &mut Model, diags: &mut Diagnostics) {
     };
     for (event, spec) in model.events.iter().zip(&spec.events) {
         if !event.emitted {
-            let d = Diagnostic::warning("W0601", spec.name.span, format!("nothing emits the event `{}`", shown(&event.name)));
-            warn(d.note("it is not checked, and makes no file, table or topic").help(format!("write `emit: {}` in a transition, or remove it", shown(&event.name))));
+            let d = Diagnostic::warning(
+                "W0601",
+                spec.name.span,
+                format!("nothing emits the event `{}`", shown(&event.name)),
+            );
+            warn(
+                d.note("it is not checked, and makes no file, table or topic")
+                    .help(format!(
+                        "write `emit: {}` in a transition, or remove it",
+                        shown(&event.name)
+                    )),
+            );
         }
     }
     for (population, spec) in model.populations.iter().zip(&spec.subjects) {
@@ -28,11 +38,25 @@ pub(super) fn warn(spec: &Spec, model: &mut Model, diags: &mut Diagnostics) {
         for ((state, spec), reached) in population.states.iter().zip(&spec.states).zip(reached) {
             let name = shown(&state.name);
             if !reached {
-                let d = Diagnostic::warning("W0603", spec.name.span, format!("no subject ever comes into the state `{name}`"));
+                let d = Diagnostic::warning(
+                    "W0603",
+                    spec.name.span,
+                    format!("no subject ever comes into the state `{name}`"),
+                );
                 let initial = &population.states[population.initial].name;
-                warn(d.note(format!("no path of transitions leads from the initial state `{}` to it", shown(initial))).help("add a transition to it, or remove it"));
+                warn(
+                    d.note(format!(
+                        "no path of transitions leads from the initial state `{}` to it",
+                        shown(initial)
+                    ))
+                    .help("add a transition to it, or remove it"),
+                );
             } else if state.transitions.is_empty() {
-                let d = Diagnostic::warning("W0602", spec.name.span, format!("the state `{name}` is final"));
+                let d = Diagnostic::warning(
+                    "W0602",
+                    spec.name.span,
+                    format!("the state `{name}` is final"),
+                );
                 warn(d.note("it has no transitions: a subject that comes here stays for good and emits nothing more"));
             }
         }

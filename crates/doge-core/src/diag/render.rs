@@ -68,7 +68,9 @@ fn push_escaped(out: &mut String, c: char) -> usize {
 fn width(c: char) -> usize {
     match c as u32 {
         0x300..=0x36f | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f => 2,
+        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f => {
+            2
+        }
         0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd => 2,
         _ => 1,
     }
@@ -80,7 +82,10 @@ impl Diagnostics {
     pub fn render(&self, source: &Source, color: bool) -> String {
         let mut sorted = self.clone();
         sorted.sort();
-        let mut out = Out { text: String::new(), color };
+        let mut out = Out {
+            text: String::new(),
+            color,
+        };
         for diagnostic in sorted.0.iter().take(MAX_SHOWN) {
             out.diagnostic(source, diagnostic);
         }
@@ -130,8 +135,19 @@ impl Out {
         let mut gutter = 2;
         if let Some(span) = d.span {
             let mut marks = vec![mark(source, span, &d.label, true)];
-            marks.extend(d.related.iter().map(|(span, text)| mark(source, *span, text, false)));
-            gutter = marks.iter().map(|m| m.line).max().unwrap_or(1).to_string().len().max(2);
+            marks.extend(
+                d.related
+                    .iter()
+                    .map(|(span, text)| mark(source, *span, text, false)),
+            );
+            gutter = marks
+                .iter()
+                .map(|m| m.line)
+                .max()
+                .unwrap_or(1)
+                .to_string()
+                .len()
+                .max(2);
             let (line, col) = source.line_col(span.start);
             self.text.push_str(&" ".repeat(gutter));
             self.paint(BLUE, "--> ");
@@ -139,13 +155,21 @@ impl Out {
             marks.sort_by_key(|m| (m.line, m.range, !m.primary));
             self.snippet(source, &marks, gutter, style);
         }
-        let lines = d.notes.iter().map(|n| ("note", n)).chain(d.help.iter().map(|h| ("help", h)));
+        let lines = d
+            .notes
+            .iter()
+            .map(|n| ("note", n))
+            .chain(d.help.iter().map(|h| ("help", h)));
         for (kind, text) in lines {
             self.text.push_str(&" ".repeat(gutter + 1));
             self.paint(BLUE, "= ");
             self.paint(BOLD, kind);
             let indent = " ".repeat(gutter + 9);
-            let _ = writeln!(self.text, ": {}", escaped(text, true).replace('\n', &format!("\n{indent}")));
+            let _ = writeln!(
+                self.text,
+                ": {}",
+                escaped(text, true).replace('\n', &format!("\n{indent}"))
+            );
         }
         self.text.push('\n');
     }
@@ -165,7 +189,12 @@ impl Out {
                     self.text.push_str("...\n");
                 }
                 self.bar(gutter, &m.line.to_string());
-                let first = marks.iter().filter(|o| o.line == m.line).map(|o| o.range.0).min().unwrap_or(0);
+                let first = marks
+                    .iter()
+                    .filter(|o| o.line == m.line)
+                    .map(|o| o.range.0)
+                    .min()
+                    .unwrap_or(0);
                 let shown = cut(source.line(m.line), first, 0..0).text;
                 if !shown.is_empty() {
                     let _ = write!(self.text, " {shown}");
@@ -173,7 +202,12 @@ impl Out {
                 self.text.push('\n');
                 last = Some(m.line);
             }
-            let first = marks.iter().filter(|o| o.line == m.line).map(|o| o.range.0).min().unwrap_or(0);
+            let first = marks
+                .iter()
+                .filter(|o| o.line == m.line)
+                .map(|o| o.range.0)
+                .min()
+                .unwrap_or(0);
             let at = cut(source.line(m.line), first, m.range.0..m.range.1);
             self.bar(gutter, "");
             let _ = write!(self.text, " {}", " ".repeat(at.columns.0));
@@ -198,8 +232,16 @@ fn mark<'a>(source: &Source, span: Span, label: &'a str, primary: bool) -> Mark<
     let text = source.line(line);
     let base = source.line_start(line);
     let start = (span.start as usize).saturating_sub(base).min(text.len());
-    let end = (span.end as usize).saturating_sub(base).min(text.len()).max(start);
-    Mark { line, range: (start, end), label, primary }
+    let end = (span.end as usize)
+        .saturating_sub(base)
+        .min(text.len())
+        .max(start);
+    Mark {
+        line,
+        range: (start, end),
+        label,
+        primary,
+    }
 }
 
 /// A line as shown, and the columns of a byte range in it.
@@ -212,7 +254,11 @@ struct Cut {
 fn cut(line: &str, spot: usize, range: std::ops::Range<usize>) -> Cut {
     // In a long line begin some characters before the spot.
     let from = if line.len() > MAX_WIDTH && spot > MAX_WIDTH * 2 / 3 {
-        line[..floor(line, spot)].char_indices().rev().nth(LEAD - 1).map_or(0, |(i, _)| i)
+        line[..floor(line, spot)]
+            .char_indices()
+            .rev()
+            .nth(LEAD - 1)
+            .map_or(0, |(i, _)| i)
     } else {
         0
     };
@@ -234,7 +280,10 @@ fn cut(line: &str, spot: usize, range: std::ops::Range<usize>) -> Cut {
         }
         columns += push_escaped(&mut text, c);
     }
-    Cut { text, columns: (at.0.unwrap_or(columns), at.1.unwrap_or(columns)) }
+    Cut {
+        text,
+        columns: (at.0.unwrap_or(columns), at.1.unwrap_or(columns)),
+    }
 }
 
 /// The largest character border not above `at`.
@@ -269,7 +318,10 @@ mod tests {
 
     #[test]
     fn marks_the_spot() {
-        let d = Diagnostic::error("E0000", Span::new(3, 6), "no").label("here").note("rule").help("do\nthis");
+        let d = Diagnostic::error("E0000", Span::new(3, 6), "no")
+            .label("here")
+            .note("rule")
+            .help("do\nthis");
         check(
             "a: bcd\n",
             d,
@@ -279,7 +331,8 @@ mod tests {
 
     #[test]
     fn shows_other_places_in_order() {
-        let d = Diagnostic::error("E0000", Span::new(12, 13), "twice").related(Span::new(0, 1), "first");
+        let d = Diagnostic::error("E0000", Span::new(12, 13), "twice")
+            .related(Span::new(0, 1), "first");
         check(
             "a: 1\n\nb: 1\n\na: 2\n",
             d,
@@ -293,7 +346,10 @@ mod tests {
         let d = Diagnostic::error("E0000", Span::new(503, 504), "esc \x07");
         let out = Diagnostics(vec![d]).render(&Source::new("m", line), false);
         let shown = out.lines().nth(3).unwrap();
-        assert!(shown.contains("...aaaa") && shown.contains("\\u{1b}[0mx") && shown.ends_with("..."), "{shown}");
+        assert!(
+            shown.contains("...aaaa") && shown.contains("\\u{1b}[0mx") && shown.ends_with("..."),
+            "{shown}"
+        );
         assert!(out.starts_with("error[E0000]: esc \\u{7}\n"), "{out}");
         assert_eq!(out.lines().nth(4).unwrap().find('^'), shown.find("\\u{1b}"));
     }
@@ -313,7 +369,8 @@ mod tests {
     #[test]
     fn counts_what_it_hides() {
         let one = |i: usize| Diagnostic::error("E0000", Span::new(i, i), format!("{i}"));
-        let out = Diagnostics((0..103).map(one).collect()).render(&Source::new("m", "x".repeat(200)), false);
+        let out = Diagnostics((0..103).map(one).collect())
+            .render(&Source::new("m", "x".repeat(200)), false);
         assert!(out.ends_with("... and 3 more problems\n"));
         assert_eq!(out.matches("error[E0000]").count(), 100);
     }

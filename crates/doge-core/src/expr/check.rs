@@ -199,7 +199,7 @@ impl<'a> Checker<'a> {
             Err(error) => {
                 let d = self.problem("E0501", range, error.to_string());
                 self.judged
-                    .push(d.note("it is constant, so that it would fail in every run"));
+                    .push(d.note("it is constant, so that it is an error of the model"));
                 e
             }
         }

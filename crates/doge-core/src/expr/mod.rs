@@ -6,6 +6,7 @@
 
 pub mod ast;
 pub mod check;
+pub mod codes;
 pub mod draws;
 pub mod eval;
 pub mod func;

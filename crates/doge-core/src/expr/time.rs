@@ -201,7 +201,8 @@ impl Zone {
             ZoneKind::Named(zone) => {
                 // The library's instants end hours before ours; the offsets there are the same.
                 let (min, max) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
-                let at = jiff::Timestamp::from_millisecond(t).unwrap_or(if t < 0 { min } else { max });
+                let at =
+                    jiff::Timestamp::from_millisecond(t).unwrap_or(if t < 0 { min } else { max });
                 i64::from(zone.to_offset(at).seconds()) * 1000
             }
         }

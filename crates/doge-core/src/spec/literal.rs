@@ -21,11 +21,19 @@ pub struct LiteralError {
 }
 
 fn error<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, LiteralError> {
-    Err(LiteralError { message: message.into(), help: help.into() })
+    Err(LiteralError {
+        message: message.into(),
+        help: help.into(),
+    })
 }
 
-const UNITS: [(&str, i64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, i64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// A duration in milliseconds: whole numbers with the units `d`, `h`, `m`, `s`, `ms`, each at most
 /// once and the largest first, as in `250ms`, `90s`, `1h30m`, `7d`. Never negative.
@@ -45,7 +53,11 @@ pub fn duration(text: &str) -> Result<i64, LiteralError> {
     if !text.is_empty() && bytes.iter().all(u8::is_ascii_digit) {
         return error(
             format!("the duration `{}` has no unit", shown(text)),
-            if text.len() > 12 { FORM.to_string() } else { format!("write the unit: `{text}s`, `{text}ms`, `{text}m`") },
+            if text.len() > 12 {
+                FORM.to_string()
+            } else {
+                format!("write the unit: `{text}s`, `{text}ms`, `{text}m`")
+            },
         );
     }
     if text.starts_with('-') {
@@ -76,7 +88,10 @@ pub fn duration(text: &str) -> Result<i64, LiteralError> {
                     Ok(_) => format!("write `{}`", shown(&joined)),
                     Err(e) => e.help,
                 };
-                return error(format!("the duration `{}` has a space in it", shown(text)), help);
+                return error(
+                    format!("the duration `{}` has a space in it", shown(text)),
+                    help,
+                );
             }
             return bad();
         }
@@ -90,7 +105,10 @@ pub fn duration(text: &str) -> Result<i64, LiteralError> {
             );
         }
         last = Some(rank);
-        let part = number.parse::<i64>().ok().and_then(|n| n.checked_mul(UNITS[rank].1));
+        let part = number
+            .parse::<i64>()
+            .ok()
+            .and_then(|n| n.checked_mul(UNITS[rank].1));
         let Some(sum) = part.and_then(|p| p.checked_add(total)) else {
             return error(
                 format!("the duration `{}` is too long", shown(text)),
@@ -106,7 +124,9 @@ fn unknown_unit(text: &str, number: &str, unit: &str) -> Result<i64, LiteralErro
     const KNOWN: &str = "the units are `d`, `h`, `m`, `s`, `ms`";
     let number_value = number.parse::<i64>().ok();
     let help = match unit.to_ascii_lowercase().as_str() {
-        "us" | "ns" | "micros" | "nanos" => "times are whole milliseconds: the smallest unit is `ms`".into(),
+        "us" | "ns" | "micros" | "nanos" => {
+            "times are whole milliseconds: the smallest unit is `ms`".into()
+        }
         "w" | "wk" | "week" | "weeks" => match number_value.and_then(|n| n.checked_mul(7)) {
             Some(n) => format!("write `{n}d`"),
             None => KNOWN.into(),
@@ -119,10 +139,19 @@ fn unknown_unit(text: &str, number: &str, unit: &str) -> Result<i64, LiteralErro
         "hr" | "hrs" | "hour" | "hours" => format!("write `{number}h`"),
         "day" | "days" => format!("write `{number}d`"),
         "msec" | "millis" | "milliseconds" | "millisecond" => format!("write `{number}ms`"),
-        lower @ ("d" | "h" | "m" | "s" | "ms") => format!("units are lower case: `{number}{lower}`"),
+        lower @ ("d" | "h" | "m" | "s" | "ms") => {
+            format!("units are lower case: `{number}{lower}`")
+        }
         _ => KNOWN.into(),
     };
-    error(format!("`{}` in the duration `{}` is not a unit", shown(unit), shown(text)), help)
+    error(
+        format!(
+            "`{}` in the duration `{}` is not a unit",
+            shown(unit),
+            shown(text)
+        ),
+        help,
+    )
 }
 
 /// An instant in milliseconds since the epoch: RFC 3339 with a zone (`2022-02-11T03:21:48Z`,
@@ -136,7 +165,13 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
         if (MIN_INSTANT_MS..=MAX_INSTANT_MS).contains(&ms) {
             Ok(ms)
         } else {
-            error(format!("the instant `{}` is outside the years 1 to 9999", shown(text)), FORM)
+            error(
+                format!(
+                    "the instant `{}` is outside the years 1 to 9999",
+                    shown(text)
+                ),
+                FORM,
+            )
         }
     };
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -146,7 +181,13 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
     let b = text.as_bytes();
     let shape = |from: usize, pattern: &str| {
         pattern.bytes().enumerate().all(|(i, p)| {
-            b.get(from + i).is_some_and(|c| if p == b'0' { c.is_ascii_digit() } else { *c == p })
+            b.get(from + i).is_some_and(|c| {
+                if p == b'0' {
+                    c.is_ascii_digit()
+                } else {
+                    *c == p
+                }
+            })
         })
     };
     if !shape(0, "0000-00-00") {
@@ -187,7 +228,11 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
                 "timestamps are whole milliseconds: write at most three decimals",
             );
         }
-        millis = decimals.bytes().chain(*b"000").take(3).fold(0, |n, d| n * 10 + i64::from(d - b'0'));
+        millis = decimals
+            .bytes()
+            .chain(*b"000")
+            .take(3)
+            .fold(0, |n, d| n * 10 + i64::from(d - b'0'));
     }
     let zone = &text[i..];
     let offset_min = match zone {
@@ -195,7 +240,10 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
         "" => {
             return error(
                 format!("the instant `{}` has no zone", shown(text)),
-                format!("write `{date}T{}Z` for UTC, or the offset: `+01:00`", &text[11..i]),
+                format!(
+                    "write `{date}T{}Z` for UTC, or the offset: `+01:00`",
+                    &text[11..i]
+                ),
             );
         }
         _ if zone.len() == 6 && (shape(i, "+00:00") || shape(i, "-00:00")) => {
@@ -207,7 +255,10 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
         }
         _ => {
             return error(
-                format!("the zone `{}` of the instant is not understood", shown(zone.trim())),
+                format!(
+                    "the zone `{}` of the instant is not understood",
+                    shown(zone.trim())
+                ),
                 "end it with `Z` for UTC or with an offset like `+01:00`",
             );
         }
@@ -215,16 +266,33 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
     if b[10] == b' ' {
         return error(
             format!("the instant `{}` has a space in it", shown(text)),
-            format!("write `T` between date and time: `{date}T{}`", shown(&text[11..])),
+            format!(
+                "write `T` between date and time: `{date}T{}`",
+                shown(&text[11..])
+            ),
         );
     }
-    let (year, month, day) = (number(&text[..4]), number(&text[5..7]), number(&text[8..10]));
-    let (hour, minute, second) = (number(&text[11..13]), number(&text[14..16]), number(&text[17..19]));
+    let (year, month, day) = (
+        number(&text[..4]),
+        number(&text[5..7]),
+        number(&text[8..10]),
+    );
+    let (hour, minute, second) = (
+        number(&text[11..13]),
+        number(&text[14..16]),
+        number(&text[17..19]),
+    );
     if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
-        return error(format!("there is no day `{date}`"), "dates are year-month-day: `2022-02-11` is February 11th");
+        return error(
+            format!("there is no day `{date}`"),
+            "dates are year-month-day: `2022-02-11` is February 11th",
+        );
     }
     if hour > 23 || minute > 59 || second > 59 {
-        return error(format!("there is no time `{}`", &text[11..19]), "times go from `00:00:00` to `23:59:59`");
+        return error(
+            format!("there is no time `{}`", &text[11..19]),
+            "times go from `00:00:00` to `23:59:59`",
+        );
     }
     if year == 0 {
         return range(i64::MIN);
@@ -265,7 +333,10 @@ pub fn int(text: &str) -> Result<i64, LiteralError> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     whole(text, digits)?;
     text.parse().or_else(|_| {
-        error(format!("`{}` does not fit 64 bits", shown(text)), format!("ints go from {} to {}", i64::MIN, i64::MAX))
+        error(
+            format!("`{}` does not fit 64 bits", shown(text)),
+            format!("ints go from {} to {}", i64::MIN, i64::MAX),
+        )
     })
 }
 
@@ -275,11 +346,17 @@ pub fn int(text: &str) -> Result<i64, LiteralError> {
 /// Where the text is none.
 pub fn count(text: &str) -> Result<u64, LiteralError> {
     if text.starts_with('-') && text[1..].bytes().all(|b| b.is_ascii_digit()) && text.len() > 1 {
-        return error(format!("`{}` is negative", shown(text)), "write a whole number from 0 up");
+        return error(
+            format!("`{}` is negative", shown(text)),
+            "write a whole number from 0 up",
+        );
     }
     whole(text, text)?;
     text.parse::<i64>().map(|n| n as u64).or_else(|_| {
-        error(format!("`{}` does not fit 63 bits", shown(text)), format!("the largest number here is {}", i64::MAX))
+        error(
+            format!("`{}` does not fit 63 bits", shown(text)),
+            format!("the largest number here is {}", i64::MAX),
+        )
     })
 }
 
@@ -289,11 +366,17 @@ pub fn count(text: &str) -> Result<u64, LiteralError> {
 /// Where the text is none.
 pub fn seed(text: &str) -> Result<u64, LiteralError> {
     if text.starts_with('-') {
-        return error(format!("the seed `{}` is negative", shown(text)), "write a whole number from 0 up");
+        return error(
+            format!("the seed `{}` is negative", shown(text)),
+            "write a whole number from 0 up",
+        );
     }
     whole(text, text)?;
     text.parse().or_else(|_| {
-        error(format!("the seed `{}` does not fit 64 bits", shown(text)), format!("the largest seed is {}", u64::MAX))
+        error(
+            format!("the seed `{}` does not fit 64 bits", shown(text)),
+            format!("the largest seed is {}", u64::MAX),
+        )
     })
 }
 
@@ -301,11 +384,17 @@ fn whole(text: &str, digits: &str) -> Result<(), LiteralError> {
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(());
     }
-    let bare: String = digits.chars().filter(|c| !matches!(c, '_' | ',' | ' ' | '\'')).collect();
+    let bare: String = digits
+        .chars()
+        .filter(|c| !matches!(c, '_' | ',' | ' ' | '\''))
+        .collect();
     let help = if !bare.is_empty() && bare.len() < 20 && bare.bytes().all(|b| b.is_ascii_digit()) {
         format!("write the digits alone: `{bare}`")
     } else {
-        suffixed(&bare).map_or_else(|| "write it in digits, such as `1000`".into(), |n| format!("write it in digits: `{n}`"))
+        suffixed(&bare).map_or_else(
+            || "write it in digits, such as `1000`".into(),
+            |n| format!("write it in digits: `{n}`"),
+        )
     };
     error(format!("`{}` is not a whole number", shown(text)), help)
 }
@@ -314,7 +403,10 @@ fn whole(text: &str, digits: &str) -> Result<(), LiteralError> {
 fn suffixed(text: &str) -> Option<i64> {
     let lower = text.to_ascii_lowercase();
     for (suffix, factor) in [("k", 1_000i64), ("m", 1_000_000), ("g", 1_000_000_000)] {
-        if let Some(n) = lower.strip_suffix(suffix).and_then(|n| n.parse::<i64>().ok()) {
+        if let Some(n) = lower
+            .strip_suffix(suffix)
+            .and_then(|n| n.parse::<i64>().ok())
+        {
             return n.checked_mul(factor);
         }
     }
@@ -327,11 +419,19 @@ fn suffixed(text: &str) -> Option<i64> {
 /// # Errors
 /// Where the text is none, or beyond the range of doubles.
 pub fn double(text: &str) -> Result<f64, LiteralError> {
-    let known = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    let known = text
+        .bytes()
+        .all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>() {
         Ok(x) if known && x.is_finite() => Ok(x),
-        Ok(_) if known => error(format!("`{}` is beyond the range of doubles", shown(text)), "the largest is about 1.8e308"),
-        _ => error(format!("`{}` is not a number", shown(text)), "write it in digits, such as `12` or `0.5`"),
+        Ok(_) if known => error(
+            format!("`{}` is beyond the range of doubles", shown(text)),
+            "the largest is about 1.8e308",
+        ),
+        _ => error(
+            format!("`{}` is not a number", shown(text)),
+            "write it in digits, such as `12` or `0.5`",
+        ),
     }
 }
 
@@ -356,12 +456,23 @@ pub fn percent(text: &str) -> Option<Result<u64, LiteralError>> {
         ));
     }
     if sign == "-" {
-        return Some(error(format!("the probability `{}` is negative", shown(text)), "write a value from `0%` to `100%`"));
+        return Some(error(
+            format!("the probability `{}` is negative", shown(text)),
+            "write a value from `0%` to `100%`",
+        ));
     }
     let whole = if digits.is_empty() { "0" } else { digits };
-    if bare.len() != number.len() || sign == "+" || digits.is_empty() || (decimals.is_empty() && bare.ends_with('.')) {
+    if bare.len() != number.len()
+        || sign == "+"
+        || digits.is_empty()
+        || (decimals.is_empty() && bare.ends_with('.'))
+    {
         let point = if decimals.is_empty() { "" } else { "." };
-        let what = if bare.len() != number.len() { "has a space before its `%`" } else { "is not written plainly" };
+        let what = if bare.len() != number.len() {
+            "has a space before its `%`"
+        } else {
+            "is not written plainly"
+        };
         return Some(error(
             format!("the probability `{}` {what}", shown(text)),
             format!("write `{}`", shown(&format!("{whole}{point}{decimals}%"))),
@@ -369,17 +480,27 @@ pub fn percent(text: &str) -> Option<Result<u64, LiteralError>> {
     }
     if decimals.len() > 12 {
         return Some(error(
-            format!("the probability `{}` has more than 12 decimals", shown(text)),
+            format!(
+                "the probability `{}` has more than 12 decimals",
+                shown(text)
+            ),
             "write at most 12 decimals; a finer one can be an expression in percent, without the sign",
         ));
     }
-    let units = whole.parse::<u64>().ok().and_then(|w| w.checked_mul(1_000_000_000_000)).and_then(|w| {
-        let fraction = decimals.bytes().chain(std::iter::repeat(b'0')).take(12);
-        w.checked_add(fraction.fold(0, |n, d| n * 10 + u64::from(d - b'0')))
-    });
+    let units = whole
+        .parse::<u64>()
+        .ok()
+        .and_then(|w| w.checked_mul(1_000_000_000_000))
+        .and_then(|w| {
+            let fraction = decimals.bytes().chain(std::iter::repeat(b'0')).take(12);
+            w.checked_add(fraction.fold(0, |n, d| n * 10 + u64::from(d - b'0')))
+        });
     Some(match units {
         Some(u) if u <= crate::model::PERCENT_100 => Ok(u),
-        _ => error(format!("the probability `{}` is over 100%", shown(text)), "write a value from `0%` to `100%`"),
+        _ => error(
+            format!("the probability `{}` is over 100%", shown(text)),
+            "write a value from `0%` to `100%`",
+        ),
     })
 }
 
@@ -389,11 +510,31 @@ mod tests {
 
     #[test]
     fn durations() {
-        let ok = [("250ms", 250), ("1s", 1000), ("1m", 60_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("0s", 0)];
+        let ok = [
+            ("250ms", 250),
+            ("1s", 1000),
+            ("1m", 60_000),
+            ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("0s", 0),
+        ];
         for (text, ms) in ok {
             assert_eq!(duration(text), Ok(ms), "{text}");
         }
-        for text in ["", "s", "1", "1x", "1.5s", "30m1h", "1s1s", "-1s", "1 s", "99999999999999999999d", "1S", "１s"] {
+        for text in [
+            "",
+            "s",
+            "1",
+            "1x",
+            "1.5s",
+            "30m1h",
+            "1s1s",
+            "-1s",
+            "1 s",
+            "99999999999999999999d",
+            "1S",
+            "１s",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
     }
@@ -402,17 +543,37 @@ mod tests {
     fn instants() {
         assert_eq!(instant("1970-01-01T00:00:00Z"), Ok(0));
         assert_eq!(instant("2022-02-11T03:21:48Z"), Ok(1_644_549_708_000));
-        assert_eq!(instant("2022-02-11T04:21:48.250+01:00"), Ok(1_644_549_708_250));
-        assert_eq!(instant("2022-02-11T03:21:48.250000Z"), Ok(1_644_549_708_250));
+        assert_eq!(
+            instant("2022-02-11T04:21:48.250+01:00"),
+            Ok(1_644_549_708_250)
+        );
+        assert_eq!(
+            instant("2022-02-11T03:21:48.250000Z"),
+            Ok(1_644_549_708_250)
+        );
         assert_eq!(instant("0001-01-01T00:00:00Z"), Ok(MIN_INSTANT_MS));
         assert_eq!(instant("9999-12-31T23:59:59.999Z"), Ok(MAX_INSTANT_MS));
         assert_eq!(instant("-5"), Ok(-5));
         assert_eq!(instant("2024-02-29T00:00:00Z"), Ok(1_709_164_800_000));
         for text in [
-            "", "now", "2022-02-11", "2022-02-11T03:21Z", "2022-02-11T03:21:48", "2022-02-30T00:00:00Z",
-            "2022-13-01T00:00:00Z", "2022-02-11 03:21:48Z", "2022-02-11T03:21:48.0001Z", "9999-12-31T23:59:59-01:00",
-            "0000-01-01T00:00:00Z", "99999999999999999999", "2022-02-11T25:00:00Z", "2022-02-11T03:21:48 UTC", "2022-02-11ü",
-            "2022-02-11T03:21:48.", "2022-02-11T03:21:48+ab:cd", "2022-02-11T03:21é48Z",
+            "",
+            "now",
+            "2022-02-11",
+            "2022-02-11T03:21Z",
+            "2022-02-11T03:21:48",
+            "2022-02-30T00:00:00Z",
+            "2022-13-01T00:00:00Z",
+            "2022-02-11 03:21:48Z",
+            "2022-02-11T03:21:48.0001Z",
+            "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:00:00Z",
+            "99999999999999999999",
+            "2022-02-11T25:00:00Z",
+            "2022-02-11T03:21:48 UTC",
+            "2022-02-11ü",
+            "2022-02-11T03:21:48.",
+            "2022-02-11T03:21:48+ab:cd",
+            "2022-02-11T03:21é48Z",
         ] {
             assert!(instant(text).is_err(), "{text}");
         }
@@ -421,10 +582,21 @@ mod tests {
     #[test]
     fn numbers() {
         assert_eq!(count("1000000"), Ok(1_000_000));
-        assert_eq!(count("1_000_000").unwrap_err().help, "write the digits alone: `1000000`");
-        assert_eq!(count("10k").unwrap_err().help, "write it in digits: `10000`");
-        assert_eq!(count("1e6").unwrap_err().help, "write it in digits: `1000000`");
-        assert!(count("9223372036854775808").is_err() && count("-1").is_err() && count("").is_err());
+        assert_eq!(
+            count("1_000_000").unwrap_err().help,
+            "write the digits alone: `1000000`"
+        );
+        assert_eq!(
+            count("10k").unwrap_err().help,
+            "write it in digits: `10000`"
+        );
+        assert_eq!(
+            count("1e6").unwrap_err().help,
+            "write it in digits: `1000000`"
+        );
+        assert!(
+            count("9223372036854775808").is_err() && count("-1").is_err() && count("").is_err()
+        );
         assert_eq!(seed("18446744073709551615"), Ok(u64::MAX));
         assert_eq!(int("-9223372036854775808"), Ok(i64::MIN));
         assert!(int("9223372036854775808").is_err() && int("- 1").is_err());
@@ -438,7 +610,18 @@ mod tests {
         assert_eq!(ok("100%"), Some(crate::model::PERCENT_100));
         assert_eq!(ok("0.000000000001%"), Some(1));
         assert_eq!(percent("a * 2"), None);
-        for text in ["5 %", "%", ".5%", "5.%", "-1%", "+1%", "100.000000000001%", "0.0000000000001%", "a%", "99999999999999999999%"] {
+        for text in [
+            "5 %",
+            "%",
+            ".5%",
+            "5.%",
+            "-1%",
+            "+1%",
+            "100.000000000001%",
+            "0.0000000000001%",
+            "a%",
+            "99999999999999999999%",
+        ] {
             assert!(percent(text).is_some_and(|r| r.is_err()), "{text}");
         }
     }

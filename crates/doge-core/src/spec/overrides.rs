@@ -35,7 +35,13 @@ impl Spec {
             self.seed = seed;
         }
         if overrides.length.is_some() || overrides.start_ms.is_some() {
-            let none = ClockSpec { start_ms: None, tick_ms: None, length: None, broken: false, span: given };
+            let none = ClockSpec {
+                start_ms: None,
+                tick_ms: None,
+                length: None,
+                broken: false,
+                span: given,
+            };
             let clock = self.clock.get_or_insert(none);
             if let Some(length) = overrides.length {
                 clock.length = Some(Spanned::new(length, given));
@@ -49,8 +55,12 @@ impl Spec {
             let index = match name {
                 None if self.subjects.len() == 1 => Some(0),
                 None => {
-                    let list: Vec<String> = names().map(|n| format!("`--count {n}={count}`")).collect();
-                    let d = Diagnostic::general("E0222", format!("`--count {count}` does not say of which population"));
+                    let list: Vec<String> =
+                        names().map(|n| format!("`--count {n}={count}`")).collect();
+                    let d = Diagnostic::general(
+                        "E0222",
+                        format!("`--count {count}` does not say of which population"),
+                    );
                     diags.push(d.help(format!("write {}", list.join(", "))));
                     continue;
                 }
@@ -58,33 +68,55 @@ impl Spec {
             };
             match index {
                 Some(i) => self.subjects[i].count = Some(Spanned::new(*count, given)),
-                None => diags.push(unknown("population", name.as_deref().unwrap_or_default(), names())),
+                None => diags.push(unknown(
+                    "population",
+                    name.as_deref().unwrap_or_default(),
+                    names(),
+                )),
             }
         }
         for (name, text) in &overrides.params {
             let Some(param) = self.params.iter_mut().find(|p| p.name.value == *name) else {
-                diags.push(unknown("parameter", name, self.params.iter().map(|p| p.name.value.as_str())));
+                diags.push(unknown(
+                    "parameter",
+                    name,
+                    self.params.iter().map(|p| p.name.value.as_str()),
+                ));
                 continue;
             };
             match param_value(&param.value.value, text) {
                 Ok(value) => param.value = Spanned::new(value, given),
                 Err(e) => {
-                    let d = Diagnostic::general("E0221", format!("the parameter `{}`: {}", shown(name), e.message));
+                    let d = Diagnostic::general(
+                        "E0221",
+                        format!("the parameter `{}`: {}", shown(name), e.message),
+                    );
                     diags.push(d.help(e.help));
                 }
             }
         }
-        if diags.0.is_empty() { Ok(()) } else { Err(diags) }
+        if diags.0.is_empty() {
+            Ok(())
+        } else {
+            Err(diags)
+        }
     }
 }
 
 fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
-    let d = Diagnostic::general("E0220", format!("the model has no {what} `{}`", shown(name)));
+    let d = Diagnostic::general(
+        "E0220",
+        format!("the model has no {what} `{}`", shown(name)),
+    );
     if let Some(meant) = nearest(name, names.clone()) {
         return d.help(format!("did you mean `{meant}`?"));
     }
     let list: Vec<String> = names.take(20).map(|n| format!("`{n}`")).collect();
-    if list.is_empty() { d } else { d.help(format!("it has {}", list.join(", "))) }
+    if list.is_empty() {
+        d
+    } else {
+        d.help(format!("it has {}", list.join(", ")))
+    }
 }
 
 /// A text as a value of the same type as the model's.
@@ -95,7 +127,10 @@ fn param_value(model: &Value, text: &str) -> Result<Value, LiteralError> {
         Value::Bool(_) => match text {
             "true" => Ok(Value::Bool(true)),
             "false" => Ok(Value::Bool(false)),
-            _ => Err(LiteralError { message: format!("`{}` is not a bool", shown(text)), help: "write `true` or `false`".into() }),
+            _ => Err(LiteralError {
+                message: format!("`{}` is not a bool", shown(text)),
+                help: "write `true` or `false`".into(),
+            }),
         },
         _ => Ok(Value::String(text.to_owned())),
     }
@@ -113,9 +148,18 @@ mod tests {
 
     fn param(name: &str, text: &str) -> Result<Value, String> {
         let mut spec = spec();
-        let overrides = Overrides { params: vec![(name.into(), text.into())], ..Overrides::default() };
+        let overrides = Overrides {
+            params: vec![(name.into(), text.into())],
+            ..Overrides::default()
+        };
         match spec.apply(&overrides) {
-            Ok(()) => Ok(spec.params.into_iter().find(|p| p.name.value == name).unwrap().value.value),
+            Ok(()) => Ok(spec
+                .params
+                .into_iter()
+                .find(|p| p.name.value == name)
+                .unwrap()
+                .value
+                .value),
             Err(d) => Err(format!("{}; {}", d.0[0].message, d.0[0].help.join("; "))),
         }
     }
@@ -126,15 +170,29 @@ mod tests {
         assert_eq!(param("x", "7"), Ok(Value::Double(7.0)));
         assert_eq!(param("b", "false"), Ok(Value::Bool(false)));
         assert_eq!(param("city", "12"), Ok(Value::String("12".into())));
-        assert!(param("n", "7.5").unwrap_err().contains("not a whole number"));
-        assert!(param("b", "yes").unwrap_err().contains("write `true` or `false`"));
-        assert_eq!(param("citi", "x").unwrap_err(), "the model has no parameter `citi`; did you mean `city`?");
+        assert!(
+            param("n", "7.5")
+                .unwrap_err()
+                .contains("not a whole number")
+        );
+        assert!(
+            param("b", "yes")
+                .unwrap_err()
+                .contains("write `true` or `false`")
+        );
+        assert_eq!(
+            param("citi", "x").unwrap_err(),
+            "the model has no parameter `citi`; did you mean `city`?"
+        );
     }
 
     #[test]
     fn counts_need_a_name_where_there_are_several() {
         let mut s = spec();
-        let with = |name: Option<&str>| Overrides { counts: vec![(name.map(Into::into), 9)], ..Overrides::default() };
+        let with = |name: Option<&str>| Overrides {
+            counts: vec![(name.map(Into::into), 9)],
+            ..Overrides::default()
+        };
         let d = s.apply(&with(None)).unwrap_err();
         assert_eq!(d.0[0].help, ["write `--count user=9`, `--count shop=9`"]);
         assert_eq!(d.0[0].span, None);
@@ -146,7 +204,12 @@ mod tests {
     #[test]
     fn a_length_replaces_the_other_kind() {
         let mut s = spec();
-        s.apply(&Overrides { length: Some(Length::End(9_000)), start_ms: Some(-1), ..Overrides::default() }).unwrap();
+        s.apply(&Overrides {
+            length: Some(Length::End(9_000)),
+            start_ms: Some(-1),
+            ..Overrides::default()
+        })
+        .unwrap();
         let clock = s.clock.unwrap();
         assert_eq!(clock.length.unwrap().value, Length::End(9_000));
         assert_eq!(clock.start_ms.unwrap().value, -1);

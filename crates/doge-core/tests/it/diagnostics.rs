@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(name)
 }
 
 fn problems(name: &str, bytes: &[u8]) -> (Arc<Source>, Diagnostics) {
@@ -51,12 +53,25 @@ fn wrong_models_get_their_texts() {
         assert!(!diags.0.is_empty(), "{name} has no problem");
         if update {
             fs::write(dir.join(format!("{name}.txt")), &text).unwrap();
-        } else if fs::read_to_string(dir.join(format!("{name}.txt"))).ok().as_deref() != Some(text.as_str()) {
+        } else if fs::read_to_string(dir.join(format!("{name}.txt")))
+            .ok()
+            .as_deref()
+            != Some(text.as_str())
+        {
             failed.push(format!("--- {name}\n{text}"));
         }
     }
-    assert!(failed.is_empty(), "{} texts differ; these are the new ones:\n{}", failed.len(), failed.join("\n"));
-    assert!(update || names == texts, "texts without a model: {:?}", texts.difference(&names));
+    assert!(
+        failed.is_empty(),
+        "{} texts differ; these are the new ones:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+    assert!(
+        update || names == texts,
+        "texts without a model: {:?}",
+        texts.difference(&names)
+    );
 }
 
 #[test]
@@ -68,7 +83,9 @@ fn good_models_compile_without_a_word() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let (source, mut diags) = problems(&name, &fs::read(&path).unwrap());
         // Final states are a feature; `check` says so.
-        diags.0.retain(|d| d.severity == Severity::Error || d.code != "W0602");
+        diags
+            .0
+            .retain(|d| d.severity == Severity::Error || d.code != "W0602");
         assert!(diags.0.is_empty(), "{}", diags.render(&source, false));
         count += 1;
     }
@@ -88,9 +105,17 @@ fn codes_in(dir: &Path, out: &mut BTreeSet<String>) {
         }
         let text = fs::read_to_string(&path).unwrap();
         for (i, _) in text.match_indices('"') {
-            let Some(code) = text.get(i + 1..i + 7) else { continue };
-            let digits = code.get(1..5).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()));
-            if digits && code.starts_with(['E', 'W']) && code.ends_with('"') && &code[1..5] != "0000" {
+            let Some(code) = text.get(i + 1..i + 7) else {
+                continue;
+            };
+            let digits = code
+                .get(1..5)
+                .is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()));
+            if digits
+                && code.starts_with(['E', 'W'])
+                && code.ends_with('"')
+                && &code[1..5] != "0000"
+            {
                 out.insert(code[..5].to_owned());
             }
         }
@@ -102,13 +127,26 @@ fn every_code_is_documented() {
     let mut used = BTreeSet::new();
     codes_in(&folder("crates/doge-core/src"), &mut used);
     let page = fs::read_to_string(folder("docs/reference/diagnostics.md")).unwrap();
-    let listed: Vec<&str> = page.lines().filter_map(|l| l.strip_prefix("| `")?.get(..5)).collect();
+    for (code, text) in doge_core::expr::codes::CODES {
+        assert!(
+            page.contains(&format!("| `{code}` | {text} |")),
+            "{code} is described as: {text}"
+        );
+    }
+    let listed: Vec<&str> = page
+        .lines()
+        .filter_map(|l| l.strip_prefix("| `")?.get(..5))
+        .collect();
     let mut sorted = listed.clone();
     sorted.sort_unstable();
     assert_eq!(listed, sorted, "the list is in order");
     let listed: BTreeSet<String> = listed.into_iter().map(str::to_owned).collect();
     let one_sided: Vec<&String> = used.symmetric_difference(&listed).collect();
-    assert_eq!(one_sided, Vec::<&String>::new(), "used but not listed, or listed but not used");
+    assert_eq!(
+        one_sided,
+        Vec::<&String>::new(),
+        "used but not listed, or listed but not used"
+    );
 }
 
 #[test]
@@ -125,8 +163,19 @@ fn hostile_texts_get_an_error_quickly() {
         ("no keys", "x\n".repeat(mb / 2)),
         ("tags", format!("a: [{}]", "!x, ".repeat(mb / 4))),
         ("commas", format!("[{}", ",".repeat(mb))),
-        ("deep lines", (0..5_000).map(|i| format!("{}a:\n", " ".repeat(i))).collect()),
-        ("parentheses", format!("clock: {{start: 0, tick: 1s, ticks: 1}}\nsubjects: {{u: {{count: 1, attributes: {{x: {} }}, states: {{s: {{}}}}}}}}", "(".repeat(mb / 10))),
+        (
+            "deep lines",
+            (0..5_000)
+                .map(|i| format!("{}a:\n", " ".repeat(i)))
+                .collect(),
+        ),
+        (
+            "parentheses",
+            format!(
+                "clock: {{start: 0, tick: 1s, ticks: 1}}\nsubjects: {{u: {{count: 1, attributes: {{x: {} }}, states: {{s: {{}}}}}}}}",
+                "(".repeat(mb / 10)
+            ),
+        ),
     ];
     for (name, text) in cases {
         let begun = std::time::Instant::now();
@@ -134,19 +183,33 @@ fn hostile_texts_get_an_error_quickly() {
         let text = diags.render(&source, false);
         assert!(diags.has_errors(), "{name}");
         assert!(text.len() < 100_000, "{name}: {} bytes of text", text.len());
-        assert!(begun.elapsed().as_secs() < 20, "{name} took {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed().as_secs() < 20,
+            "{name} took {:?}",
+            begun.elapsed()
+        );
     }
 }
 
 #[test]
 fn texts_cut_anywhere_do_not_panic() {
-    for name in ["examples/banking/model.yaml", "testdata/models/everything.yaml"] {
+    for name in [
+        "examples/banking/model.yaml",
+        "testdata/models/everything.yaml",
+    ] {
         let text = fs::read_to_string(folder(name)).unwrap();
         let step = text.len() / 300 + 1;
         for at in (0..text.len()).step_by(step) {
-            let Some((head, tail)) = text.split_at_checked(at) else { continue };
-            for middle in ["", "\"", "'", "{", "]", ": ", "\n", "\t", "#", "!", "é", "\0"] {
-                let (source, diags) = problems("cut.yaml", format!("{head}{middle}{}", &tail[tail.len().min(1)..]).as_bytes());
+            let Some((head, tail)) = text.split_at_checked(at) else {
+                continue;
+            };
+            for middle in [
+                "", "\"", "'", "{", "]", ": ", "\n", "\t", "#", "!", "é", "\0",
+            ] {
+                let (source, diags) = problems(
+                    "cut.yaml",
+                    format!("{head}{middle}{}", &tail[tail.len().min(1)..]).as_bytes(),
+                );
                 diags.render(&source, true);
             }
             let (source, diags) = problems("cut.yaml", head.as_bytes());

@@ -3,8 +3,10 @@
 //! Eight digits are made in parallel in one word ("SWAR"); the quotients by 100 and by 10 are
 //! multiplications by rounded-up reciprocals, exact in their ranges.
 
-/// Bytes that must be free behind `at` when a number is written.
-pub const ROOM: usize = 28;
+use super::pen::Pen;
+
+/// Bytes of a number at most, with what is written beyond its end.
+pub const ROOM: usize = 32;
 
 /// Eight decimal digits of `v < 10^8`, the first in the lowest byte, as numbers 0..9.
 #[inline(always)]
@@ -18,36 +20,29 @@ fn eight(v: u64) -> u64 {
 
 const ASCII: u64 = 0x3030_3030_3030_3030;
 
+/// Writes `v`.
 #[inline(always)]
-fn put(out: &mut [u8], at: usize, word: u64) {
-    out[at..at + 8].copy_from_slice(&word.to_le_bytes());
-}
-
-/// Writes `v` at `at` and returns where it ends. `out` must have [`ROOM`] bytes from `at` on.
-#[inline(always)]
-pub fn unsigned(out: &mut [u8], at: usize, v: u64) -> usize {
+pub fn unsigned(pen: &mut impl Pen, v: u64) {
     if v < 100_000_000 {
         let digits = eight(v);
         let zeros = (digits.trailing_zeros() / 8).min(7);
-        put(out, at, (digits | ASCII) >> (zeros * 8));
-        at + 8 - zeros as usize
+        pen.word((digits | ASCII) >> (zeros * 8), 8 - zeros as usize);
     } else {
-        long(out, at, v)
+        long(pen, v);
     }
 }
 
 #[inline(never)]
-fn long(out: &mut [u8], at: usize, v: u64) -> usize {
-    let at = unsigned(out, at, v / 100_000_000);
-    put(out, at, eight(v % 100_000_000) | ASCII);
-    at + 8
+fn long(pen: &mut impl Pen, v: u64) {
+    unsigned(pen, v / 100_000_000);
+    pen.word(eight(v % 100_000_000) | ASCII, 8);
 }
 
-/// Writes `v` at `at` and returns where it ends. `out` must have [`ROOM`] bytes from `at` on.
+/// Writes `v`.
 #[inline(always)]
-pub fn signed(out: &mut [u8], at: usize, v: i64) -> usize {
-    out[at] = b'-';
-    unsigned(out, at + usize::from(v < 0), v.unsigned_abs())
+pub fn signed(pen: &mut impl Pen, v: i64) {
+    pen.word(u64::from(b'-'), usize::from(v < 0));
+    unsigned(pen, v.unsigned_abs());
 }
 
 #[cfg(test)]
@@ -58,7 +53,9 @@ mod tests {
     fn writes_what_the_standard_library_writes() {
         let mut out = [0; 64];
         let mut check = |v: i64| {
-            let end = signed(&mut out, 3, v);
+            let mut pen = super::super::pen::Slice::new(&mut out, 3);
+            signed(&mut pen, v);
+            let end = pen.at();
             assert_eq!(std::str::from_utf8(&out[3..end]), Ok(v.to_string().as_str()));
         };
         (0..200_000).for_each(&mut check);

@@ -1,6 +1,8 @@
 //! Formats: pure functions from a slice of the ordered events to bytes. Any worker may call them.
 
 mod digits;
+mod pen;
+mod plan;
 mod text;
 
 pub use text::{Encoded, EncoderState, TextEncoder};
@@ -14,7 +16,7 @@ pub enum TextFormat {
     Csv,
 }
 
-/// Bytes being made: a buffer that is larger than what it holds, so that pieces of a fixed size can be
+/// Bytes being made: memory that is larger than what it holds, so that pieces of a fixed size can be
 /// copied past the end. Dereferences to what it holds.
 #[derive(Clone, Debug, Default)]
 pub struct TextBlock {
@@ -29,25 +31,12 @@ impl TextBlock {
         self.len = 0;
     }
 
-    /// Makes room for `more` bytes, which are not yet counted.
-    #[inline]
-    fn room(&mut self, more: usize) {
-        if self.bytes.len() - self.len < more {
-            self.grow(more);
-        }
-    }
-
+    /// Makes room for `more` bytes, which are not yet counted, and at least a whole block.
     #[cold]
     fn grow(&mut self, more: usize) {
         let least = self.len + more;
-        self.bytes.resize((least * 2).next_power_of_two().max(1 << 12), 0);
-    }
-
-    /// Appends bytes.
-    pub fn extend(&mut self, bytes: &[u8]) {
-        self.room(bytes.len());
-        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
+        let size = if least <= pen::FULL { pen::FULL } else { least.next_power_of_two() };
+        self.bytes.resize(size.max(self.bytes.len()), 0);
     }
 }
 

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Bytes of a chunk of text: a few of them stay in the second-level cache.
-const CHUNK_BYTES: usize = 1 << 18;
+const CHUNK_BYTES: usize = (1 << 18) - (1 << 13);
 /// Records of a chunk.
 const CHUNK_EVENTS: u64 = 4096;
 /// Chunks that wait for a sink.

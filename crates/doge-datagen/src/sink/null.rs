@@ -1,8 +1,6 @@
 //! `null`: takes events and drops them. For measuring, and for runs whose report is what is wanted.
 
-use super::{
-    Chunk, Finished, Identity, Made, Make, Opening, Sink, SinkError, SinkKind, Takes,
-};
+use super::{Chunk, Finished, Identity, Made, Make, Opening, Sink, SinkError, SinkKind, Takes};
 use doge_core::batch::Position;
 
 /// `null`

@@ -15,6 +15,7 @@ use super::{
     Settings, Sink, SinkError, SinkKind, Takes, text,
 };
 use doge_core::batch::{Cell, EventBatch, Position};
+use doge_core::expr::func::{self, TextBuf};
 use doge_core::model::Event;
 use doge_core::value::{Base, Ty, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -510,7 +511,7 @@ impl Table {
         let fail = |e: rusqlite::Error| explain("write to", &self.place, &e);
         let mut statement = connection.prepare_cached(&self.insert).map_err(fail)?;
         let text = &mut self.scratch;
-        let mut made = String::new();
+        let mut made = TextBuf::new();
         let mut last = (usize::MAX, 0);
         for event in batch.events() {
             let site = event.site();
@@ -533,12 +534,10 @@ impl Table {
                     ValueRef::String(v) => statement.raw_bind_parameter(i + 1, v),
                     ValueRef::Null => statement.raw_bind_parameter(i + 1, rusqlite::types::Null),
                     ValueRef::Timestamp(v) => {
-                        text::timestamp(v, &mut made);
-                        statement.raw_bind_parameter(i + 1, made.as_str())
+                        statement.raw_bind_parameter(i + 1, func::timestamp_text(v, &mut made))
                     }
                     ValueRef::Duration(v) => {
-                        text::duration(v, &mut made);
-                        statement.raw_bind_parameter(i + 1, made.as_str())
+                        statement.raw_bind_parameter(i + 1, func::duration_text(v, &mut made))
                     }
                 };
                 bound.map_err(fail)?;

@@ -1,9 +1,8 @@
 //! From `sinks` and `--to` to outputs: what is right, and every problem with its text.
 
 use doge_core::diag::{Diagnostics, Severity};
-use doge_core::model::{Clock, Event, Field, Leaf, Model};
+use doge_core::model::Model;
 use doge_core::source::Source;
-use doge_core::value::{Base, Ty};
 use doge_datagen::destination::{
     DestinationSpec, Output, OutputKind, Request, check, default_destination, events_of, from_text,
     resolve, warn_unset,
@@ -46,34 +45,10 @@ fn good(sinks: &str) -> Vec<DestinationSpec> {
 }
 
 fn model() -> Model {
-    let ty = Ty::of(Base::Int);
-    let event = |name: &str, emitted| Event {
-        name: name.into(),
-        fields: vec![Field::Leaf("n".into(), 0)],
-        leaves: vec![Leaf {
-            column: "n".into(),
-            ty,
-        }],
-        headers: Vec::new(),
-        key: Ty::of(Base::String),
-        emitted,
-    };
-    Model {
-        name: "m".into(),
-        seed: 0,
-        params: Vec::new(),
-        clock: Clock {
-            start_ms: 0,
-            tick_ms: 1,
-            ticks: 1,
-        },
-        populations: Vec::new(),
-        events: vec![
-            event("click", true),
-            event("trx", true),
-            event("silent", false),
-        ],
-    }
+    let (spec, _) = doge_core::spec::parse(HEAD, "m.yaml").expect("the head is right");
+    doge_core::compile::compile(&spec)
+        .expect("the head is right")
+        .0
 }
 
 struct Ask<'a> {
@@ -133,6 +108,7 @@ fn shown(outputs: Result<Vec<Output>, String>) -> String {
                 ..
             } => "csv",
             OutputKind::Records => "records",
+            OutputKind::Nothing => "nothing",
         };
         format!("{}: {} as {kind}", o.place, events.join("+"))
     });
@@ -184,7 +160,7 @@ fn outputs_of_sinks() {
         ),
         (
             "  s: { null: {} }\n  t: { \"null\": {} }",
-            "null: click+trx as records\nnull: click+trx as records",
+            "null: click+trx as nothing\nnull: click+trx as nothing",
         ),
         (
             "  s: { file: { path: \"${DIR}/{event}.jsonl\" } }",
@@ -282,7 +258,7 @@ fn to() {
         ),
         ("-", "standard output: click+trx as jsonl in envelopes"),
         ("stdout", "standard output: click+trx as jsonl in envelopes"),
-        ("null", "null: click+trx as records"),
+        ("null", "null: click+trx as nothing"),
         (
             "out/x.jsonl",
             "out/x.jsonl: click+trx as jsonl in envelopes",
@@ -652,7 +628,7 @@ fn problems_of_a_run() {
     // Nothing is kept by these, so there is nothing to replace.
     assert_eq!(
         shown(resolved(&to(&["null"]), &shard)),
-        "null: click+trx as records"
+        "null: click+trx as nothing"
     );
     assert_eq!(
         shown(resolved(&[default_destination()], &ALL)),

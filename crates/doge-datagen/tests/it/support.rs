@@ -171,11 +171,10 @@ pub fn chunk(
     to: u64,
 ) -> Chunk {
     let payload = if kind.takes == Takes::Text {
-        Payload::Bytes(
-            (from..to)
-                .flat_map(|n| text_of(n, format).into_bytes())
-                .collect(),
-        )
+        let bytes: Vec<u8> = (from..to)
+            .flat_map(|n| text_of(n, format).into_bytes())
+            .collect();
+        Payload::Bytes(bytes.into())
     } else {
         Payload::Batch(batch(layout, from, to))
     };

@@ -65,12 +65,25 @@ pub(crate) struct Parsed {
 pub(crate) fn parse_lossy(source: &Arc<Source>) -> Parsed {
     let mut diags = Diagnostics::default();
     let Some(tree) = yaml::parse(source, &mut diags) else {
-        return Parsed { spec: None, incomplete: true, diags };
+        return Parsed {
+            spec: None,
+            incomplete: true,
+            diags,
+        };
     };
     let incomplete = tree.lossy;
-    let mut reader = Reader { source, tree: &tree, diags, incomplete };
+    let mut reader = Reader {
+        source,
+        tree: &tree,
+        diags,
+        incomplete,
+    };
     let spec = reader.model();
-    Parsed { spec, incomplete: reader.incomplete, diags: reader.diags }
+    Parsed {
+        spec,
+        incomplete: reader.incomplete,
+        diags: reader.diags,
+    }
 }
 
 /// Reads the parts of a tree; the methods of one part are in its file.
@@ -84,8 +97,17 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn model(&mut self) -> Option<Spec> {
         let root = &self.tree.root;
-        let entries = self.mapping(root, "a model", "`clock:`, `subjects:` and `events:`, each in the first column")?;
-        let stem = self.source.name.rsplit(['/', '\\']).next().unwrap_or_default();
+        let entries = self.mapping(
+            root,
+            "a model",
+            "`clock:`, `subjects:` and `events:`, each in the first column",
+        )?;
+        let stem = self
+            .source
+            .name
+            .rsplit(['/', '\\'])
+            .next()
+            .unwrap_or_default();
         let mut spec = Spec {
             source: self.source.clone(),
             name: stem.split('.').next().unwrap_or(stem).to_owned(),
@@ -106,7 +128,11 @@ impl<'a> Reader<'a> {
                         spec.name = text.value;
                     }
                 }
-                "seed" => spec.seed = self.literal(node, "`seed`", "42", "E0213", literal::seed).unwrap_or_default(),
+                "seed" => {
+                    spec.seed = self
+                        .literal(node, "`seed`", "42", "E0213", literal::seed)
+                        .unwrap_or_default()
+                }
                 "params" => spec.params = self.params(node),
                 "clock" => spec.clock = Some(self.clock(key, node)),
                 "subjects" => spec.subjects = self.subjects(key, node),
@@ -117,8 +143,14 @@ impl<'a> Reader<'a> {
         }
         if !known.has("subjects") && known.all_known && !self.incomplete {
             let span = Span::new(root.span.start as usize, root.span.start as usize);
-            let d = Diagnostic::error("E0205", self.first_key(root, span), "the model has no `subjects`");
-            self.diags.push(d.help("write who acts: `subjects: { user: { count: 10, states: { ... } } }`"));
+            let d = Diagnostic::error(
+                "E0205",
+                self.first_key(root, span),
+                "the model has no `subjects`",
+            );
+            self.diags.push(
+                d.help("write who acts: `subjects: { user: { count: 10, states: { ... } } }`"),
+            );
             self.incomplete = true;
         }
         Some(spec)
@@ -126,15 +158,24 @@ impl<'a> Reader<'a> {
 
     /// The place to show for what a mapping lacks: its first key.
     fn first_key(&self, node: &Node, default: Span) -> Span {
-        node.as_mapping().and_then(|e| e.first()).map_or(default, |(k, _)| k.span)
+        node.as_mapping()
+            .and_then(|e| e.first())
+            .map_or(default, |(k, _)| k.span)
     }
 
     fn version(&mut self, node: &Node) {
         if node.is_invalid() || node.as_text() == Some("1") {
             return;
         }
-        let d = Diagnostic::error("E0206", node.span, "this version of the model language is not known");
-        self.diags.push(d.note("`doge` names the version of the language and its law").help("write `doge: 1`, or leave it out"));
+        let d = Diagnostic::error(
+            "E0206",
+            node.span,
+            "this version of the model language is not known",
+        );
+        self.diags.push(
+            d.note("`doge` names the version of the language and its law")
+                .help("write `doge: 1`, or leave it out"),
+        );
     }
 
     /// The known entries of a level; others are reported.
@@ -143,10 +184,16 @@ impl<'a> Reader<'a> {
         let known = known_entries(entries, keys, "E0201", "E0202", &mut self.diags);
         let all_known = self.diags.0.len() == before;
         let ignored = |k: &str| super::is_ignored(k) || keys.known.contains(&k);
-        if entries.iter().any(|(k, v)| !ignored(&k.value) && v.as_text().is_none()) {
+        if entries
+            .iter()
+            .any(|(k, v)| !ignored(&k.value) && v.as_text().is_none())
+        {
             self.incomplete = true;
         }
-        Level { entries: known, all_known }
+        Level {
+            entries: known,
+            all_known,
+        }
     }
 
     /// The entries of a mapping; anything else is reported, with how it is written.
@@ -157,14 +204,25 @@ impl<'a> Reader<'a> {
         self.incomplete = true;
         if !node.is_invalid() {
             let message = format!("{what} is a mapping, but this is {}", node.describe());
-            self.diags.push(Diagnostic::error("E0204", first_line(node.span, self.source), message).help(format!("write {example}")));
+            self.diags.push(
+                Diagnostic::error("E0204", first_line(node.span, self.source), message)
+                    .help(format!("write {example}")),
+            );
         }
         None
     }
 
     /// A mapping whose keys are names of the user's; those that are no names are reported.
-    fn named<'n>(&mut self, node: &'n Node, what: &str, kind: &str, example: &str) -> Vec<(Spanned<String>, &'n Node)> {
-        let Some(entries) = self.mapping(node, what, example) else { return Vec::new() };
+    fn named<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        kind: &str,
+        example: &str,
+    ) -> Vec<(Spanned<String>, &'n Node)> {
+        let Some(entries) = self.mapping(node, what, example) else {
+            return Vec::new();
+        };
         let mut out = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             if !key.value.starts_with("x-") {
@@ -180,29 +238,54 @@ impl<'a> Reader<'a> {
         let text = name.value.as_str();
         let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         let d = if text.len() > MAX_NAME {
-            Diagnostic::error("E0203", name.span, format!("the name of {kind} is longer than {MAX_NAME} bytes"))
+            Diagnostic::error(
+                "E0203",
+                name.span,
+                format!("the name of {kind} is longer than {MAX_NAME} bytes"),
+            )
         } else if begins && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return;
         } else {
-            Diagnostic::error("E0203", name.span, format!("`{}` is not a name", shown(text)))
+            Diagnostic::error(
+                "E0203",
+                name.span,
+                format!("`{}` is not a name", shown(text)),
+            )
         };
         let d = d.note("names are letters a-z, digits and `_`, do not begin with a digit, and have at most 63 characters");
-        let mut fixed: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let mut fixed: String = text
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
         if fixed.starts_with(|c: char| c.is_ascii_digit()) {
             fixed.insert(0, '_');
         }
         let usable = text.is_ascii() && fixed.len() <= MAX_NAME && fixed.bytes().any(|b| b != b'_');
-        self.diags.push(if usable { d.help(format!("write `{fixed}`")) } else { d });
+        self.diags.push(if usable {
+            d.help(format!("write `{fixed}`"))
+        } else {
+            d
+        });
     }
 
     /// A scalar as text.
     fn text(&mut self, node: &Node, what: &str, example: &str) -> Option<Spanned<String>> {
         match &node.kind {
-            NodeKind::Scalar { text, .. } if !text.is_empty() => Some(Spanned::new(text.clone(), node.span)),
+            NodeKind::Scalar { text, .. } if !text.is_empty() => {
+                Some(Spanned::new(text.clone(), node.span))
+            }
             NodeKind::Invalid => None,
             _ => {
-                let found = if node.as_text().is_some() { "empty" } else { node.describe() };
-                let d = Diagnostic::error("E0204", first_line(node.span, self.source), format!("{what} is a single value, but this is {found}"));
+                let found = if node.as_text().is_some() {
+                    "empty"
+                } else {
+                    node.describe()
+                };
+                let d = Diagnostic::error(
+                    "E0204",
+                    first_line(node.span, self.source),
+                    format!("{what} is a single value, but this is {found}"),
+                );
                 self.diags.push(d.help(format!("write `{example}`")));
                 None
             }
@@ -223,7 +306,10 @@ impl<'a> Reader<'a> {
         match read(&text.value) {
             Ok(value) => Some(value),
             Err(e) => {
-                self.diags.push(Diagnostic::error(code, first_line(node.span, self.source), e.message).help(e.help));
+                self.diags.push(
+                    Diagnostic::error(code, first_line(node.span, self.source), e.message)
+                        .help(e.help),
+                );
                 None
             }
         }
@@ -235,29 +321,57 @@ impl<'a> Reader<'a> {
         for (name, node) in entries {
             let value = match &node.kind {
                 NodeKind::Scalar { text, quoted: true } => Ok(Value::String(text.clone())),
-                NodeKind::Scalar { text, quoted: false } => param_literal(text),
+                NodeKind::Scalar {
+                    text,
+                    quoted: false,
+                } => param_literal(text),
                 NodeKind::Invalid => Ok(Value::Null),
-                _ => Err((format!("a parameter is a single value, but this is {}", node.describe()), "write a number, `true`, `false` or text".into())),
+                _ => Err((
+                    format!(
+                        "a parameter is a single value, but this is {}",
+                        node.describe()
+                    ),
+                    "write a number, `true`, `false` or text".into(),
+                )),
             };
             let value = value.unwrap_or_else(|(message, help)| {
-                self.diags.push(Diagnostic::error("E0218", first_line(node.span, self.source), message).help(help));
+                self.diags.push(
+                    Diagnostic::error("E0218", first_line(node.span, self.source), message)
+                        .help(help),
+                );
                 Value::Null
             });
-            out.push(ParamSpec { name, value: Spanned::new(value, node.span) });
+            out.push(ParamSpec {
+                name,
+                value: Spanned::new(value, node.span),
+            });
         }
         out
     }
 
     /// The source of an expression. Where the node is none that is reported, and the source is empty.
     fn expr(&mut self, node: &Node, key: &str) -> ExprSource {
-        let hole = ExprSource { text: String::new(), span: node.span, offsets: Vec::new() };
+        let hole = ExprSource {
+            text: String::new(),
+            span: node.span,
+            offsets: Vec::new(),
+        };
         let Some(source) = self.tree.expr(node) else {
             if !node.is_invalid() {
-                let d = Diagnostic::error("E0210", first_line(node.span, self.source), format!("expected an expression, found {}", node.describe()));
+                let d = Diagnostic::error(
+                    "E0210",
+                    first_line(node.span, self.source),
+                    format!("expected an expression, found {}", node.describe()),
+                );
                 self.diags.push(match &node.kind {
-                    NodeKind::Sequence(_) => d.help("lists are only arguments: `choice([1, 2, 3])`, `x in [1, 2, 3]`"),
+                    NodeKind::Sequence(_) => {
+                        d.help("lists are only arguments: `choice([1, 2, 3])`, `x in [1, 2, 3]`")
+                    }
                     NodeKind::Mapping(entries) => match entries.as_slice() {
-                        [(name, _)] => d.help(format!("a function is called with brackets: `{}(...)`", shown(&name.value))),
+                        [(name, _)] => d.help(format!(
+                            "a function is called with brackets: `{}(...)`",
+                            shown(&name.value)
+                        )),
                         _ => d.help("write one expression, such as `balance + 10`"),
                     },
                     _ => d,
@@ -267,17 +381,33 @@ impl<'a> Reader<'a> {
         };
         let text = source.text.trim();
         let d = if text.is_empty() {
-            Diagnostic::error("E0211", node.span, "an empty expression").help("write an expression; empty text is `\"''\"`")
+            Diagnostic::error("E0211", node.span, "an empty expression")
+                .help("write an expression; empty text is `\"''\"`")
         } else if is_date(text) {
-            let instant = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-            Diagnostic::error("E0212", first_line(node.span, self.source), "a date in an expression reads as a subtraction")
-                .help(format!("write `{key}: timestamp('{}')`", shown(&instant)))
+            let instant = if text.len() == 10 {
+                format!("{text}T00:00:00Z")
+            } else {
+                text.to_owned()
+            };
+            Diagnostic::error(
+                "E0212",
+                first_line(node.span, self.source),
+                "a date in an expression reads as a subtraction",
+            )
+            .help(format!("write `{key}: timestamp('{}')`", shown(&instant)))
         } else if node.as_plain().is_some() && self.is_cut_by_comment(node, text) {
             let start = node.span.end as usize;
             let line = self.source.text[start..].lines().next().unwrap_or_default();
             let at = start + line.find('#').unwrap_or(0);
-            Diagnostic::error("E0126", Span::new(at, at + 1), "` #` begins a comment in unquoted text")
-                .help(yaml::quoted_line(Some(key), &format!("{text}{}", line.trim_end())))
+            Diagnostic::error(
+                "E0126",
+                Span::new(at, at + 1),
+                "` #` begins a comment in unquoted text",
+            )
+            .help(yaml::quoted_line(
+                Some(key),
+                &format!("{text}{}", line.trim_end()),
+            ))
         } else {
             return source;
         };
@@ -287,14 +417,33 @@ impl<'a> Reader<'a> {
 
     /// Whether an unfinished expression is followed by a comment.
     fn is_cut_by_comment(&self, node: &Node, text: &str) -> bool {
-        let rest = self.source.text[node.span.end as usize..].lines().next().unwrap_or_default();
+        let rest = self.source.text[node.span.end as usize..]
+            .lines()
+            .next()
+            .unwrap_or_default();
         let comment = rest.starts_with([' ', '\t']) && rest.trim_start().starts_with('#');
-        comment && (is_open(text) || text.ends_with(['+', '-', '*', '/', '%', '<', '>', '=', '&', '|', '?', ':', ',', '!']))
+        comment
+            && (is_open(text)
+                || text.ends_with([
+                    '+', '-', '*', '/', '%', '<', '>', '=', '&', '|', '?', ':', ',', '!',
+                ]))
     }
 
-    fn exprs(&mut self, node: &Node, what: &str, kind: &str, example: &str) -> Vec<(Spanned<String>, ExprSource)> {
+    fn exprs(
+        &mut self,
+        node: &Node,
+        what: &str,
+        kind: &str,
+        example: &str,
+    ) -> Vec<(Spanned<String>, ExprSource)> {
         let entries = self.named(node, what, kind, example);
-        entries.into_iter().map(|(name, node)| { let e = self.expr(node, &name.value); (name, e) }).collect()
+        entries
+            .into_iter()
+            .map(|(name, node)| {
+                let e = self.expr(node, &name.value);
+                (name, e)
+            })
+            .collect()
     }
 
     /// Reports a key that is not there, unless it may stand in a line that could not be read.
@@ -302,7 +451,8 @@ impl<'a> Reader<'a> {
         if self.incomplete {
             return;
         }
-        self.diags.push(Diagnostic::error("E0205", span, message).help(help));
+        self.diags
+            .push(Diagnostic::error("E0205", span, message).help(help));
     }
 }
 
@@ -321,9 +471,15 @@ impl Level<'_> {
 
 /// The part of a span on its first line.
 fn first_line(span: Span, source: &Source) -> Span {
-    let text = source.text.get(span.start as usize..span.end as usize).unwrap_or_default();
+    let text = source
+        .text
+        .get(span.start as usize..span.end as usize)
+        .unwrap_or_default();
     let first = text.lines().next().unwrap_or_default();
-    Span::new(span.start as usize, span.start as usize + first.trim_end().len())
+    Span::new(
+        span.start as usize,
+        span.start as usize + first.trim_end().len(),
+    )
 }
 
 /// `2022-02-11`, with or without a time.
@@ -341,11 +497,16 @@ fn param_literal(text: &str) -> Result<Value, (String, String)> {
     if numeric.starts_with(|c: char| c.is_ascii_digit()) {
         let digits = numeric.bytes().all(|b| b.is_ascii_digit());
         return if digits {
-            literal::int(text).map(Value::Int).map_err(|e| (e.message, format!("{}; write {}", e.help, quoted())))
+            literal::int(text)
+                .map(Value::Int)
+                .map_err(|e| (e.message, format!("{}; write {}", e.help, quoted())))
         } else {
             match literal::double(text) {
                 Ok(x) => Ok(Value::Double(x)),
-                Err(e) => Err((e.message, format!("write a number, or `{}` for text", yaml::quote(text)))),
+                Err(e) => Err((
+                    e.message,
+                    format!("write a number, or `{}` for text", yaml::quote(text)),
+                )),
             }
         };
     }
@@ -355,14 +516,22 @@ fn param_literal(text: &str) -> Result<Value, (String, String)> {
         _ => {}
     }
     match text.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "true" => Err((format!("`{text}` is neither a bool nor quoted text"), format!("write `true`, or {}", quoted()))),
-        "no" | "off" | "false" => Err((format!("`{text}` is neither a bool nor quoted text"), format!("write `false`, or {}", quoted()))),
-        "null" | "~" | "none" | "nil" | ".nan" | ".inf" | "-.inf" => {
-            Err((format!("a parameter cannot be `{text}`"), "write a number, `true`, `false` or text".into()))
-        }
-        _ if numeric.starts_with('.') && literal::double(text).is_ok() => {
-            Err((format!("`{text}` is not written plainly"), format!("write `0{numeric}`")))
-        }
+        "yes" | "on" | "true" => Err((
+            format!("`{text}` is neither a bool nor quoted text"),
+            format!("write `true`, or {}", quoted()),
+        )),
+        "no" | "off" | "false" => Err((
+            format!("`{text}` is neither a bool nor quoted text"),
+            format!("write `false`, or {}", quoted()),
+        )),
+        "null" | "~" | "none" | "nil" | ".nan" | ".inf" | "-.inf" => Err((
+            format!("a parameter cannot be `{text}`"),
+            "write a number, `true`, `false` or text".into(),
+        )),
+        _ if numeric.starts_with('.') && literal::double(text).is_ok() => Err((
+            format!("`{text}` is not written plainly"),
+            format!("write `0{numeric}`"),
+        )),
         _ => Ok(Value::String(text.to_owned())),
     }
 }

@@ -26,7 +26,8 @@ impl Parser<'_> {
 
     fn complex_key(&mut self, parent: isize) -> Halt {
         let span = Span::new(self.pos, self.trimmed_end(self.line_end()));
-        let d = Diagnostic::error("E0124", span, "a key that is not a name").note("keys are plain names");
+        let d = Diagnostic::error("E0124", span, "a key that is not a name")
+            .note("keys are plain names");
         self.diags.push(d.help("write `name: value`"));
         self.recover(parent)
     }
@@ -47,13 +48,16 @@ impl Parser<'_> {
             while !self.is_break(i) {
                 match self.b[i] {
                     b'\\' if first == b'"' => i += 1,
-                    c if c == first && first == b'\'' && self.b.get(i + 1) == Some(&first) => i += 1,
+                    c if c == first && first == b'\'' && self.b.get(i + 1) == Some(&first) => {
+                        i += 1
+                    }
                     c if c == first => {
                         i += 1;
                         while self.b.get(i) == Some(&b' ') {
                             i += 1;
                         }
-                        return (self.b.get(i) == Some(&b':') && self.is_blank_or_break(i + 1)).then_some(i);
+                        return (self.b.get(i) == Some(&b':') && self.is_blank_or_break(i + 1))
+                            .then_some(i);
                     }
                     _ => {}
                 }
@@ -61,7 +65,10 @@ impl Parser<'_> {
             }
             return None;
         }
-        if matches!(first, b'[' | b'{' | b']' | b'}' | b',' | b'#' | b'|' | b'>' | b'@' | b'`' | b'%') {
+        if matches!(
+            first,
+            b'[' | b'{' | b']' | b'}' | b',' | b'#' | b'|' | b'>' | b'@' | b'`' | b'%'
+        ) {
             return None;
         }
         while !self.is_break(i) {
@@ -76,7 +83,8 @@ impl Parser<'_> {
 
     /// Whether what looks like a key is the beginning of `x ? 1 : 2`.
     fn is_ternary(&self) -> bool {
-        self.key_end().is_some_and(|end| self.text[self.pos..end].contains(" ? "))
+        self.key_end()
+            .is_some_and(|end| self.text[self.pos..end].contains(" ? "))
     }
 
     /// Whether keys begin here: on this line, or on the next one if this one lacks its colon.
@@ -84,7 +92,10 @@ impl Parser<'_> {
         if self.key_end().is_some() {
             return !self.is_ternary();
         }
-        if matches!(self.peek(), Some(b'"' | b'\'' | b'[' | b'{' | b'|' | b'>' | b'&' | b'*' | b'!')) {
+        if matches!(
+            self.peek(),
+            Some(b'"' | b'\'' | b'[' | b'{' | b'|' | b'>' | b'&' | b'*' | b'!')
+        ) {
             return false;
         }
         let (here, column) = ((self.pos, self.line_start), self.col());
@@ -96,7 +107,10 @@ impl Parser<'_> {
                 break;
             }
             self.line_start = self.pos;
-            self.pos += self.b[self.pos..].iter().take_while(|b| **b == b' ').count();
+            self.pos += self.b[self.pos..]
+                .iter()
+                .take_while(|b| **b == b' ')
+                .count();
             if !self.is_break(self.pos) && self.peek() != Some(b'#') {
                 next = self.col() == column && self.key_end().is_some();
                 break;
@@ -114,13 +128,21 @@ impl Parser<'_> {
             let dash = self.pos;
             self.pos += 1;
             let crossed = self.skip(false)?;
-            if !crossed && self.b[dash..self.pos].contains(&b'\t') && (self.at_dash() || self.is_mapping()) {
+            if !crossed
+                && self.b[dash..self.pos].contains(&b'\t')
+                && (self.at_dash() || self.is_mapping())
+            {
                 self.pos = dash + 1;
                 self.tab()?;
             }
             let item = if self.pos >= self.b.len() || (crossed && self.col() <= column) {
-                let d = Diagnostic::error("E0110", Span::new(dash, dash + 1), "a list item without a value");
-                self.diags.push(d.help("write the value behind the `-`, or remove the line"));
+                let d = Diagnostic::error(
+                    "E0110",
+                    Span::new(dash, dash + 1),
+                    "a list item without a value",
+                );
+                self.diags
+                    .push(d.help("write the value behind the `-`, or remove the line"));
                 self.invalid(dash)
             } else {
                 let at = self.pos;
@@ -136,7 +158,10 @@ impl Parser<'_> {
                 break;
             }
         }
-        Ok(Node { kind: NodeKind::Sequence(items), span: Span::new(start, end) })
+        Ok(Node {
+            kind: NodeKind::Sequence(items),
+            span: Span::new(start, end),
+        })
     }
 
     fn block_mapping(&mut self, column: usize) -> R<Node> {
@@ -153,13 +178,18 @@ impl Parser<'_> {
                 Ok(None) | Err(Halt::Resume) => {}
                 Err(Halt::Fatal) => return Err(Halt::Fatal),
             }
-            let neighbour = entries.last().map_or(Span::new(start, start + 1), |(k, _)| k.span);
+            let neighbour = entries
+                .last()
+                .map_or(Span::new(start, start + 1), |(k, _)| k.span);
             self.neighbours(column, neighbour)?;
             if self.pos >= self.b.len() || self.col() < column {
                 break;
             }
         }
-        Ok(Node { kind: NodeKind::Mapping(entries), span: Span::new(start, end) })
+        Ok(Node {
+            kind: NodeKind::Mapping(entries),
+            span: Span::new(start, end),
+        })
     }
 
     /// Moves to the next line of the level at `column` (or of one above it), reporting lines between.
@@ -171,15 +201,26 @@ impl Parser<'_> {
             }
             let span = Span::new(self.pos, self.trimmed_end(self.line_end()));
             let spaces = |n: usize| format!("{n} space{}", if n == 1 { "" } else { "s" });
-            let d = Diagnostic::error("E0112", span, "the indentation of this line fits nothing above it")
-                .label(format!("indented by {}", spaces(self.col())))
-                .related(neighbour, format!("its neighbour is indented by {}", spaces(column)));
+            let d = Diagnostic::error(
+                "E0112",
+                span,
+                "the indentation of this line fits nothing above it",
+            )
+            .label(format!("indented by {}", spaces(self.col())))
+            .related(
+                neighbour,
+                format!("its neighbour is indented by {}", spaces(column)),
+            );
             self.diags.push(d.help("indent keys of one level alike; a key that has a value on its line has nothing below it"));
             self.recover(column as isize);
         }
     }
 
-    fn block_entry(&mut self, column: usize, seen: &mut HashMap<String, Span>) -> R<Option<(Spanned<String>, Node)>> {
+    fn block_entry(
+        &mut self,
+        column: usize,
+        seen: &mut HashMap<String, Span>,
+    ) -> R<Option<(Spanned<String>, Node)>> {
         let parent = column as isize;
         if self.peek() == Some(b'?') && self.is_blank_or_break(self.pos + 1) {
             return Err(self.complex_key(parent));
@@ -190,14 +231,17 @@ impl Parser<'_> {
         let key = self.block_key(colon, parent)?;
         self.pos = colon + 1;
         if key.value == "<<" {
-            let d = Diagnostic::error("E0104", key.span, "merge keys are not supported").help("write the keys out");
+            let d = Diagnostic::error("E0104", key.span, "merge keys are not supported")
+                .help("write the keys out");
             self.diags.push(d);
             return Err(self.recover(parent));
         }
         let crossed = self.skip(false)?;
         let at = self.pos;
         let eof = self.pos >= self.b.len();
-        let value = if eof || (crossed && (self.col() < column || (self.col() == column && !self.at_dash()))) {
+        let value = if eof
+            || (crossed && (self.col() < column || (self.col() == column && !self.at_dash())))
+        {
             self.empty_value(&key);
             self.invalid(key.span.end as usize)
         } else {
@@ -233,8 +277,14 @@ impl Parser<'_> {
     }
 
     pub(super) fn empty_value(&mut self, key: &Spanned<String>) {
-        let d = Diagnostic::error("E0110", key.span, format!("`{}` has no value", shown(&key.value)));
-        self.diags.push(d.help("write a value behind the colon or deeper lines below it, or remove the key"));
+        let d = Diagnostic::error(
+            "E0110",
+            key.span,
+            format!("`{}` has no value", shown(&key.value)),
+        );
+        self.diags.push(
+            d.help("write a value behind the colon or deeper lines below it, or remove the key"),
+        );
     }
 
     fn block_key(&mut self, colon: usize, parent: isize) -> R<Spanned<String>> {
@@ -242,7 +292,10 @@ impl Parser<'_> {
         match self.peek() {
             Some(quote @ (b'"' | b'\'')) => {
                 let node = self.quoted(quote, parent, None)?;
-                Ok(Spanned::new(node.as_text().unwrap_or_default().to_owned(), node.span))
+                Ok(Spanned::new(
+                    node.as_text().unwrap_or_default().to_owned(),
+                    node.span,
+                ))
             }
             Some(sign @ (b'&' | b'*' | b'!')) => {
                 let word = self.word_end();
@@ -257,7 +310,10 @@ impl Parser<'_> {
             }
             _ => {
                 let end = self.trimmed_end(colon);
-                Ok(Spanned::new(self.text[start..end].to_owned(), Span::new(start, end)))
+                Ok(Spanned::new(
+                    self.text[start..end].to_owned(),
+                    Span::new(start, end),
+                ))
             }
         }
     }
@@ -276,17 +332,28 @@ impl Parser<'_> {
         let end = self.trimmed_end(self.line_end());
         let text = &self.text[start..end];
         let d = Diagnostic::error("E0111", Span::new(start, end), "expected `key: value`");
-        let word = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let word = |s: &str| {
+            !s.is_empty()
+                && s.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        };
         let d = if self.at_dash() {
-            d.label("a list item").help("a level holds either keys or list items; check the indentation")
+            d.label("a list item")
+                .help("a level holds either keys or list items; check the indentation")
         } else if let Some((key, value)) = text.split_once(':').filter(|(k, _)| word(k)) {
-            d.help(format!("put a space behind the colon: `{key}: {}`", shown(value)))
+            d.help(format!(
+                "put a space behind the colon: `{key}: {}`",
+                shown(value)
+            ))
         } else if let Some((key, value)) = text.split_once('=').filter(|(k, _)| word(k.trim())) {
             d.help(format!("write `{}: {}`", key.trim(), shown(value.trim())))
         } else if word(text) {
             d.help(format!("write `{}: ` and its value", shown(text)))
         } else if let Some((key, value)) = text.split_once(' ').filter(|(k, _)| word(k)) {
-            d.help(format!("put a colon behind the key: `{key}: {}`", shown(value.trim())))
+            d.help(format!(
+                "put a colon behind the key: `{key}: {}`",
+                shown(value.trim())
+            ))
         } else {
             d
         };
@@ -297,7 +364,9 @@ impl Parser<'_> {
     /// A value on the line of its key or item, or a scalar on its own line.
     pub(super) fn inline_value(&mut self, parent: isize, key: Option<&str>) -> R<Node> {
         let start = self.pos;
-        let Some(c) = self.peek() else { return Ok(self.invalid(start)) };
+        let Some(c) = self.peek() else {
+            return Ok(self.invalid(start));
+        };
         match c {
             b'"' | b'\'' => {
                 let node = self.quoted(c, parent, key)?;
@@ -318,8 +387,13 @@ impl Parser<'_> {
                 let close = self.b[self.pos - 1] as char;
                 let span = Span::new(self.pos, self.trimmed_end(self.line_end()));
                 let text = self.text[start..span.end as usize].to_owned();
-                let d = Diagnostic::error("E0115", span, format!("text after the closing `{close}`"));
-                let d = if text.contains('\n') { d } else { d.help(quoted_line(key, &text)) };
+                let d =
+                    Diagnostic::error("E0115", span, format!("text after the closing `{close}`"));
+                let d = if text.contains('\n') {
+                    d
+                } else {
+                    d.help(quoted_line(key, &text))
+                };
                 self.diags.push(d);
                 Err(self.recover(parent))
             }
@@ -330,10 +404,23 @@ impl Parser<'_> {
             b'-' if self.is_blank_or_break(self.pos + 1) => {
                 let end = self.trimmed_end(self.line_end());
                 let text = self.text[start..end].to_owned();
-                let d = Diagnostic::error("E0120", Span::new(start, start + 1), "a list item on the line of its key");
+                let d = Diagnostic::error(
+                    "E0120",
+                    Span::new(start, start + 1),
+                    "a list item on the line of its key",
+                );
                 let d = d.help("put each `- item` on its own line, or write the list as `[a, b]`");
-                let number = text[1..].trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '(');
-                self.diags.push(if number { d.help(format!("if it is an expression, {}", quoted_line(key, &text))) } else { d });
+                let number = text[1..]
+                    .trim_start()
+                    .starts_with(|c: char| c.is_ascii_digit() || c == '(');
+                self.diags.push(if number {
+                    d.help(format!(
+                        "if it is an expression, {}",
+                        quoted_line(key, &text)
+                    ))
+                } else {
+                    d
+                });
                 Err(self.recover(parent))
             }
             _ => self.plain(parent, key),
@@ -353,12 +440,16 @@ impl Parser<'_> {
             // It was meant to end earlier, and ended at the next quote.
             return Err(self.unclosed_quote(start, parent));
         }
-        let gap = self.text[self.pos..].len() - self.text[self.pos..].trim_start_matches([' ', '\t']).len();
+        let gap = self.text[self.pos..].len()
+            - self.text[self.pos..].trim_start_matches([' ', '\t']).len();
         let end = self.comment_free_end();
         let text = self.text[start..end].to_owned();
         let span = Span::new(self.pos + gap, end);
         let d = Diagnostic::error("E0114", span, "text after the closing quote");
-        self.diags.push(d.note("a value that begins with a quote ends with it").help(quoted_line(key, &text)));
+        self.diags.push(
+            d.note("a value that begins with a quote ends with it")
+                .help(quoted_line(key, &text)),
+        );
         self.pos = end;
         self.offsets.remove(&(start as u32));
         Ok(self.scalar(start, end))
@@ -367,7 +458,9 @@ impl Parser<'_> {
     /// The end of what is on the line, without a comment.
     pub(super) fn comment_free_end(&self) -> usize {
         let end = self.line_end();
-        let comment = self.text[self.pos..end].find(" #").map_or(end, |i| self.pos + i);
+        let comment = self.text[self.pos..end]
+            .find(" #")
+            .map_or(end, |i| self.pos + i);
         self.trimmed_end(comment)
     }
 
@@ -386,13 +479,22 @@ impl Parser<'_> {
                 return Err(self.recover(parent));
             }
             b'!' if !text.starts_with("!!") && !text.starts_with("!<") => {
-                let d = Diagnostic::error("E0101", span, "unquoted text that begins with `!` is a YAML tag");
+                let d = Diagnostic::error(
+                    "E0101",
+                    span,
+                    "unquoted text that begins with `!` is a YAML tag",
+                );
                 self.diags.push(d.help(quoted_line(key, &text)));
                 self.pos = end;
                 return Ok(self.scalar(start, end));
             }
-            b'!' => self.diags.push(Diagnostic::error("E0101", span, "tags are not supported").help("remove the tag")),
-            _ => self.diags.push(Diagnostic::error("E0102", span, "anchors are not supported").help("remove the anchor, and write the value out wherever it is needed")),
+            b'!' => self.diags.push(
+                Diagnostic::error("E0101", span, "tags are not supported").help("remove the tag"),
+            ),
+            _ => self.diags.push(
+                Diagnostic::error("E0102", span, "anchors are not supported")
+                    .help("remove the anchor, and write the value out wherever it is needed"),
+            ),
         }
         self.pos = word;
         let crossed = self.skip(false)?;
@@ -400,7 +502,10 @@ impl Parser<'_> {
             return self.inline_value(parent, key);
         }
         if self.pos >= self.b.len() || self.col() as isize <= parent {
-            return Ok(Node { kind: NodeKind::Invalid, span });
+            return Ok(Node {
+                kind: NodeKind::Invalid,
+                span,
+            });
         }
         self.block_node(parent)
     }
@@ -410,7 +515,11 @@ impl Parser<'_> {
         let c = self.b[start] as char;
         let end = self.comment_free_end();
         let text = self.text[start..end].to_owned();
-        let d = Diagnostic::error("E0118", Span::new(start, start + 1), format!("unquoted text cannot begin with `{c}`"));
+        let d = Diagnostic::error(
+            "E0118",
+            Span::new(start, start + 1),
+            format!("unquoted text cannot begin with `{c}`"),
+        );
         let d = match c {
             ']' | '}' => d.help(format!("no bracket is open that this `{c}` could close")),
             _ => d.help(reserved_help(c, key, &text)),
@@ -432,7 +541,11 @@ pub(super) fn reserved_help(sign: char, key: Option<&str>, text: &str) -> String
 }
 
 pub(super) fn duplicate(key: &Spanned<String>, first: Span) -> Diagnostic {
-    Diagnostic::error("E0106", key.span, format!("the key `{}` stands here twice", shown(&key.value)))
-        .related(first, "first here")
-        .help("remove one of them, or give it another name")
+    Diagnostic::error(
+        "E0106",
+        key.span,
+        format!("the key `{}` stands here twice", shown(&key.value)),
+    )
+    .related(first, "first here")
+    .help("remove one of them, or give it another name")
 }

@@ -42,8 +42,16 @@ impl Tree {
     /// A scalar as expression source.
     pub fn expr(&self, node: &Node) -> Option<ExprSource> {
         let text = node.as_text()?.to_owned();
-        let offsets = self.offsets.get(&node.span.start).cloned().unwrap_or_default();
-        Some(ExprSource { text, span: node.span, offsets })
+        let offsets = self
+            .offsets
+            .get(&node.span.start)
+            .cloned()
+            .unwrap_or_default();
+        Some(ExprSource {
+            text,
+            span: node.span,
+            offsets,
+        })
     }
 }
 
@@ -61,7 +69,10 @@ type R<T> = Result<T, Halt>;
 pub(crate) fn parse(source: &Source, diags: &mut Diagnostics) -> Option<Tree> {
     let text = source.text.as_str();
     if text.len() > MAX_BYTES {
-        diags.push(Diagnostic::general("E0127", "the model is larger than 256 MiB"));
+        diags.push(Diagnostic::general(
+            "E0127",
+            "the model is larger than 256 MiB",
+        ));
         return None;
     }
     if let Some(at) = source.not_utf8 {
@@ -69,7 +80,11 @@ pub(crate) fn parse(source: &Source, diags: &mut Diagnostics) -> Option<Tree> {
         let d = Diagnostic::error("E0107", Span::new(at, at + 3), "the file is not UTF-8 text");
         // A byte order mark of UTF-16 is no UTF-8, and every other byte is then zero.
         let utf16 = at == 0 && text.contains('\0');
-        let what = if utf16 { "it seems to be UTF-16: save it as UTF-8" } else { "is this the right file? Save models as UTF-8 text" };
+        let what = if utf16 {
+            "it seems to be UTF-16: save it as UTF-8"
+        } else {
+            "is this the right file? Save models as UTF-8 text"
+        };
         diags.push(d.label("no character begins with this byte").help(what));
         return None;
     }
@@ -77,29 +92,52 @@ pub(crate) fn parse(source: &Source, diags: &mut Diagnostics) -> Option<Tree> {
         diags.push(d);
         return None;
     }
-    let mut parser = Parser { text, b: text.as_bytes(), pos: 0, line_start: 0, depth: 0, offsets: HashMap::new(), lossy: false, comma_missing: false, diags };
+    let mut parser = Parser {
+        text,
+        b: text.as_bytes(),
+        pos: 0,
+        line_start: 0,
+        depth: 0,
+        offsets: HashMap::new(),
+        lossy: false,
+        comma_missing: false,
+        diags,
+    };
     let root = parser.document().ok().flatten()?;
-    Some(Tree { root, offsets: parser.offsets, lossy: parser.lossy })
+    Some(Tree {
+        root,
+        offsets: parser.offsets,
+        lossy: parser.lossy,
+    })
 }
 
 /// The problem with a text that is not text.
 fn binary(text: &str) -> Option<Diagnostic> {
     if let Some(i) = text.find('\0') {
-        let d = Diagnostic::error("E0107", Span::new(i, i + 1), "the file is not text: it holds a zero byte");
+        let d = Diagnostic::error(
+            "E0107",
+            Span::new(i, i + 1),
+            "the file is not text: it holds a zero byte",
+        );
         return Some(d.help("is this the right file? Models are UTF-8 text"));
     }
     let mut chars = text.char_indices().peekable();
     while let Some((i, c)) = chars.next() {
         let next_is_line = matches!(chars.peek(), Some((_, '\n')));
-        let fine = c == '\t' || c == '\n' || (c == '\r' && (next_is_line || chars.peek().is_none())) || !c.is_control();
+        let fine = c == '\t'
+            || c == '\n'
+            || (c == '\r' && (next_is_line || chars.peek().is_none()))
+            || !c.is_control();
         if fine || c == '\u{85}' {
             continue;
         }
         let span = Span::new(i, i + c.len_utf8());
         let d = match c {
-            '\r' => Diagnostic::error("E0107", span, "a carriage return stands alone").help("end lines with LF or CR LF"),
-            _ => Diagnostic::error("E0107", span, "the file holds a control character")
-                .help("remove it; inside double quotes it can be written as an escape, such as `\\x1b`"),
+            '\r' => Diagnostic::error("E0107", span, "a carriage return stands alone")
+                .help("end lines with LF or CR LF"),
+            _ => Diagnostic::error("E0107", span, "the file holds a control character").help(
+                "remove it; inside double quotes it can be written as an escape, such as `\\x1b`",
+            ),
         };
         return Some(d);
     }
@@ -128,7 +166,12 @@ impl<'a> Parser<'a> {
             if self.col() == 0 && self.peek() == Some(b'%') && !started {
                 let end = self.line_end();
                 self.diags.push(
-                    Diagnostic::error("E0121", Span::new(self.pos, end), "YAML directives are not supported").help("remove this line"),
+                    Diagnostic::error(
+                        "E0121",
+                        Span::new(self.pos, end),
+                        "YAML directives are not supported",
+                    )
+                    .help("remove this line"),
                 );
                 self.pos = end;
             } else if !started && self.marker() == Some(b'-') {
@@ -140,19 +183,28 @@ impl<'a> Parser<'a> {
         }
         if self.peek().is_none() {
             let d = Diagnostic::error("E0100", Span::new(0, 0), "the model is empty");
-            self.diags.push(d.help("a model needs at least `clock`, `subjects` and `events`"));
+            self.diags
+                .push(d.help("a model needs at least `clock`, `subjects` and `events`"));
             return Ok(None);
         }
         let node = match self.block_node(-1) {
             Ok(node) => node,
-            Err(Halt::Resume) => Node { kind: NodeKind::Invalid, span: Span::new(0, 0) },
+            Err(Halt::Resume) => Node {
+                kind: NodeKind::Invalid,
+                span: Span::new(0, 0),
+            },
             Err(Halt::Fatal) => return Err(Halt::Fatal),
         };
         self.skip(false)?;
         if self.pos < self.b.len() {
             let span = Span::new(self.pos, self.trimmed_end(self.line_end()));
-            let d = Diagnostic::error("E0111", span, "this line does not belong to what stands above it");
-            self.diags.push(d.help("every top-level key begins in the first column of its line"));
+            let d = Diagnostic::error(
+                "E0111",
+                span,
+                "this line does not belong to what stands above it",
+            );
+            self.diags
+                .push(d.help("every top-level key begins in the first column of its line"));
         }
         Ok(Some(node))
     }
@@ -173,12 +225,19 @@ impl<'a> Parser<'a> {
     fn line_end(&self) -> usize {
         let rest = &self.b[self.pos..];
         let end = self.pos + rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
-        if end > self.pos && self.b[end - 1] == b'\r' { end - 1 } else { end }
+        if end > self.pos && self.b[end - 1] == b'\r' {
+            end - 1
+        } else {
+            end
+        }
     }
 
     /// `end` without the white space before it.
     fn trimmed_end(&self, end: usize) -> usize {
-        self.pos + self.text[self.pos..end].trim_end_matches([' ', '\t', '\r']).len()
+        self.pos
+            + self.text[self.pos..end]
+                .trim_end_matches([' ', '\t', '\r'])
+                .len()
     }
 
     /// Whether a line ends (or the file) at byte `i`.
@@ -228,14 +287,21 @@ impl<'a> Parser<'a> {
                 Some(b'\t') if flow => self.pos += 1,
                 Some(b'\t') => {
                     let indentation = self.b[self.line_start..self.pos].iter().all(|b| *b == b' ');
-                    let run = self.b[self.pos..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+                    let run = self.b[self.pos..]
+                        .iter()
+                        .take_while(|b| matches!(b, b' ' | b'\t'))
+                        .count();
                     let next = self.pos + run;
                     if indentation && !self.is_break(next) && self.b[next] != b'#' {
                         return self.tab();
                     }
                     self.pos = next;
                 }
-                Some(b'#') if self.pos == 0 || matches!(self.b[self.pos - 1], b' ' | b'\t' | b'\n') => self.pos = self.line_end(),
+                Some(b'#')
+                    if self.pos == 0 || matches!(self.b[self.pos - 1], b' ' | b'\t' | b'\n') =>
+                {
+                    self.pos = self.line_end()
+                }
                 _ => return Ok(crossed),
             }
         }
@@ -245,28 +311,51 @@ impl<'a> Parser<'a> {
         let rest = &self.b[self.pos..];
         let end = self.pos + rest.iter().position(|b| *b != b'\t').unwrap_or(rest.len());
         let more = self.text[end..]
-            .lines().skip(1).filter(|l| l.trim_start_matches(' ').starts_with('\t') && !l.trim().is_empty()).count();
-        let mut d = Diagnostic::error("E0105", Span::new(self.pos, end), "a tab in the indentation")
-            .note("YAML indents with spaces only; the file is not read beyond this line");
+            .lines()
+            .skip(1)
+            .filter(|l| l.trim_start_matches(' ').starts_with('\t') && !l.trim().is_empty())
+            .count();
+        let mut d = Diagnostic::error(
+            "E0105",
+            Span::new(self.pos, end),
+            "a tab in the indentation",
+        )
+        .note("YAML indents with spaces only; the file is not read beyond this line");
         if more > 0 {
-            let lines = if more == 1 { "line below begins" } else { "lines below begin" };
+            let lines = if more == 1 {
+                "line below begins"
+            } else {
+                "lines below begin"
+            };
             d = d.note(format!("{more} {lines} with a tab too"));
         }
-        self.diags.push(d.help("replace each tab at the beginning of a line by two spaces"));
+        self.diags
+            .push(d.help("replace each tab at the beginning of a line by two spaces"));
         Err(Halt::Fatal)
     }
 
     fn check_marker(&mut self) {
         let Some(kind) = self.marker() else { return };
         let mut rest = self.text[self.pos + 3..].lines();
-        let more = |l: &str| !l.trim().is_empty() && !l.trim_start().starts_with('#') && l.trim_end() != "...";
-        if kind == b'-' && !self.text[..self.pos].lines().any(|l| more(l) && !l.starts_with('%')) {
+        let more = |l: &str| {
+            !l.trim().is_empty() && !l.trim_start().starts_with('#') && l.trim_end() != "..."
+        };
+        if kind == b'-'
+            && !self.text[..self.pos]
+                .lines()
+                .any(|l| more(l) && !l.starts_with('%'))
+        {
             return;
         }
         if kind == b'-' || rest.any(more) {
-            let d = Diagnostic::error("E0109", Span::new(self.pos, self.pos + 3), "a second document begins here")
-                .note("a file holds one model; what follows this line is not read");
-            self.diags.push(d.help("remove the line, or put the second model into a file of its own"));
+            let d = Diagnostic::error(
+                "E0109",
+                Span::new(self.pos, self.pos + 3),
+                "a second document begins here",
+            )
+            .note("a file holds one model; what follows this line is not read");
+            self.diags
+                .push(d.help("remove the line, or put the second model into a file of its own"));
         }
         self.b = &self.b[..self.pos];
         self.text = &self.text[..self.pos];
@@ -294,7 +383,10 @@ impl<'a> Parser<'a> {
             if (line.len() - content.len()) as isize <= parent && !content.starts_with([']', '}']) {
                 // A line end before this place, so that `skip` reports that one was crossed.
                 self.pos -= 1;
-                self.line_start = self.b[..self.pos].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+                self.line_start = self.b[..self.pos]
+                    .iter()
+                    .rposition(|b| *b == b'\n')
+                    .map_or(0, |i| i + 1);
                 return Halt::Resume;
             }
         }
@@ -304,20 +396,34 @@ impl<'a> Parser<'a> {
     fn enter(&mut self) -> R<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            let d = Diagnostic::error("E0108", Span::new(self.pos, self.pos + 1), format!("nested deeper than {MAX_DEPTH} levels"));
-            self.diags.push(d.note("the file is not read beyond this place"));
+            let d = Diagnostic::error(
+                "E0108",
+                Span::new(self.pos, self.pos + 1),
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            );
+            self.diags
+                .push(d.note("the file is not read beyond this place"));
             return Err(Halt::Fatal);
         }
         Ok(())
     }
 
     fn invalid(&self, start: usize) -> Node {
-        Node { kind: NodeKind::Invalid, span: Span::new(start, self.pos.max(start)) }
+        Node {
+            kind: NodeKind::Invalid,
+            span: Span::new(start, self.pos.max(start)),
+        }
     }
 
     fn scalar(&self, start: usize, end: usize) -> Node {
-        let kind = NodeKind::Scalar { text: self.text[start..end].to_owned(), quoted: false };
-        Node { kind, span: Span::new(start, end) }
+        let kind = NodeKind::Scalar {
+            text: self.text[start..end].to_owned(),
+            quoted: false,
+        };
+        Node {
+            kind,
+            span: Span::new(start, end),
+        }
     }
 }
 

@@ -22,7 +22,8 @@ impl Buf {
     /// A character that something at `at` stands for.
     fn made(&mut self, c: char, at: usize) {
         self.text.push(c);
-        self.offsets.extend(std::iter::repeat_n(at as u32, c.len_utf8()));
+        self.offsets
+            .extend(std::iter::repeat_n(at as u32, c.len_utf8()));
     }
 
     fn made_n(&mut self, c: char, n: usize, at: usize) {
@@ -41,7 +42,13 @@ impl Parser<'_> {
     fn finish(&mut self, mut buf: Buf, start: usize, text_end: usize, quoted: bool) -> Node {
         buf.offsets.push(text_end as u32);
         self.offsets.insert(start as u32, buf.offsets);
-        Node { kind: NodeKind::Scalar { text: buf.text, quoted }, span: Span::new(start, self.pos) }
+        Node {
+            kind: NodeKind::Scalar {
+                text: buf.text,
+                quoted,
+            },
+            span: Span::new(start, self.pos),
+        }
     }
 
     /// A quoted scalar; `pos` is at its opening quote, then behind the closing one.
@@ -85,9 +92,9 @@ impl Parser<'_> {
                 }
                 c => {
                     let n = match c {
-                        0..0x80 => 1,
-                        0..0xe0 => 2,
-                        0..0xf0 => 3,
+                        ..0x80 => 1,
+                        0x80..0xe0 => 2,
+                        0xe0..0xf0 => 3,
                         _ => 4,
                     };
                     buf.raw(self.text, at, at + n);
@@ -132,10 +139,20 @@ impl Parser<'_> {
     /// Reports the quote at `start` as never closed, and goes on behind its line.
     pub(super) fn unclosed_quote(&mut self, start: usize, parent: isize) -> Halt {
         let quote = self.b[start] as char;
-        let d = Diagnostic::error("E0117", Span::new(start, start + 1), format!("this `{quote}` is never closed"));
-        self.diags.push(d.help(format!("write the missing `{quote}`; a `{quote}` inside the text is written {}", if quote == '"' { "`\\\"`" } else { "`''`" })));
+        let d = Diagnostic::error(
+            "E0117",
+            Span::new(start, start + 1),
+            format!("this `{quote}` is never closed"),
+        );
+        self.diags.push(d.help(format!(
+            "write the missing `{quote}`; a `{quote}` inside the text is written {}",
+            if quote == '"' { "`\\\"`" } else { "`''`" }
+        )));
         self.pos = start;
-        self.line_start = self.b[..start].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        self.line_start = self.b[..start]
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |i| i + 1);
         self.recover(parent)
     }
 
@@ -168,9 +185,18 @@ impl Parser<'_> {
                 return self.code_point(buf, at, n);
             }
             _ => {
-                let d = Diagnostic::error("E0125", Span::new(at, self.pos), format!("`\\{}` is no escape of double-quoted text", shown(&c.to_string())));
+                let d = Diagnostic::error(
+                    "E0125",
+                    Span::new(at, self.pos),
+                    format!(
+                        "`\\{}` is no escape of double-quoted text",
+                        shown(&c.to_string())
+                    ),
+                );
                 let help = match key {
-                    Some(_) => "write `\\\\` for a backslash, or put the value in single quotes, where a backslash is plain",
+                    Some(_) => {
+                        "write `\\\\` for a backslash, or put the value in single quotes, where a backslash is plain"
+                    }
                     None => "write `\\\\` for a backslash, or use single quotes",
                 };
                 self.diags.push(d.help(help));
@@ -183,13 +209,17 @@ impl Parser<'_> {
     /// `\xNN`, `\uNNNN`, `\UNNNNNNNN`; a pair of surrogates is one character, as in JSON.
     fn code_point(&mut self, buf: &mut Buf, at: usize, digits: usize) {
         let hex = |text: &str, from: usize, n: usize| {
-            text.get(from..from + n).filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit())).and_then(|h| u32::from_str_radix(h, 16).ok())
+            text.get(from..from + n)
+                .filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
+                .and_then(|h| u32::from_str_radix(h, 16).ok())
         };
         let mut end = self.pos;
         let mut code = hex(self.text, self.pos, digits);
         if let Some(high) = code {
             end = self.pos + digits;
-            let low = (digits == 4 && self.text[end..].starts_with("\\u")).then(|| hex(self.text, end + 2, 4)).flatten();
+            let low = (digits == 4 && self.text[end..].starts_with("\\u"))
+                .then(|| hex(self.text, end + 2, 4))
+                .flatten();
             if let (0xd800..0xdc00, Some(low @ 0xdc00..0xe000)) = (high, low) {
                 code = Some(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
                 end += 6;
@@ -199,8 +229,14 @@ impl Parser<'_> {
         match code.and_then(char::from_u32) {
             Some(c) => buf.made(c, at),
             None => {
-                let d = Diagnostic::error("E0125", Span::new(at, self.pos), "this escape names no character");
-                self.diags.push(d.help("write `\\xNN`, `\\uNNNN` or `\\UNNNNNNNN` with hexadecimal digits"));
+                let d = Diagnostic::error(
+                    "E0125",
+                    Span::new(at, self.pos),
+                    "this escape names no character",
+                );
+                self.diags.push(
+                    d.help("write `\\xNN`, `\\uNNNN` or `\\UNNNNNNNN` with hexadecimal digits"),
+                );
             }
         }
     }
@@ -229,17 +265,29 @@ impl Parser<'_> {
                     i += 1;
                 }
             }
-            let ends = i >= self.b.len() || (i - line_start) as isize <= parent || matches!(self.b[i], b'#' | b'\t') || breaks == 0 || self.is_marker(line_start);
+            let ends = i >= self.b.len()
+                || (i - line_start) as isize <= parent
+                || matches!(self.b[i], b'#' | b'\t')
+                || breaks == 0
+                || self.is_marker(line_start);
             if ends {
                 break;
             }
             let so_far = (self.pos, self.line_start);
             (self.pos, self.line_start) = (i, line_start);
             let Some(next_end) = self.plain_line(i) else {
-                let text = format!("{} {}", buf.as_ref().map_or(&self.text[start..end], |b| &b.text), self.text[i..self.comment_free_end()].trim());
+                let text = format!(
+                    "{} {}",
+                    buf.as_ref().map_or(&self.text[start..end], |b| &b.text),
+                    self.text[i..self.comment_free_end()].trim()
+                );
                 if text.contains('?') {
                     let colon = self.text[i..].find(':').map_or(i, |n| i + n);
-                    let d = Diagnostic::error("E0113", Span::new(colon, colon + 1), "unquoted text cannot hold `: `");
+                    let d = Diagnostic::error(
+                        "E0113",
+                        Span::new(colon, colon + 1),
+                        "unquoted text cannot hold `: `",
+                    );
                     self.diags.push(d.help(quoted_line(key, &text)));
                     return Err(self.recover(parent));
                 }
@@ -284,15 +332,31 @@ impl Parser<'_> {
     fn colon_inside(&mut self, start: usize, key: Option<&str>) -> Node {
         let end = self.comment_free_end();
         let text = self.text[start..end].to_owned();
-        let colon = (start..end).find(|i| self.b[*i] == b':' && self.is_blank_or_break(i + 1)).unwrap_or(start);
-        let mut d = Diagnostic::error("E0113", Span::new(colon, colon + 1), "unquoted text cannot hold `: `");
+        let colon = (start..end)
+            .find(|i| self.b[*i] == b':' && self.is_blank_or_break(i + 1))
+            .unwrap_or(start);
+        let mut d = Diagnostic::error(
+            "E0113",
+            Span::new(colon, colon + 1),
+            "unquoted text cannot hold `: `",
+        );
         if !text.contains('?') {
-            d = d.help("put a nested `key: value` on its own, deeper line, or in braces: `{ key: value }`");
+            d = d.help(
+                "put a nested `key: value` on its own, deeper line, or in braces: `{ key: value }`",
+            );
         }
         let expression = text.contains('?');
-        self.diags.push(d.help(if expression { quoted_line(key, &text) } else { format!("if it is one value, {}", quoted_line(key, &text)) }));
+        self.diags.push(d.help(if expression {
+            quoted_line(key, &text)
+        } else {
+            format!("if it is one value, {}", quoted_line(key, &text))
+        }));
         self.pos = end;
-        if expression { self.scalar(start, end) } else { self.invalid(start) }
+        if expression {
+            self.scalar(start, end)
+        } else {
+            self.invalid(start)
+        }
     }
 
     /// `|` and `>`: the deeper lines below are the text.
@@ -309,12 +373,22 @@ impl Parser<'_> {
             i += 1;
         }
         let rest = self.text[i..self.line_end()].trim_start_matches([' ', '\t']);
-        if !rest.is_empty() && !(rest.starts_with('#') && self.is_blank_or_break(i)) {
+        let comment = rest.starts_with('#') && self.is_blank_or_break(i);
+        if !rest.is_empty() && !comment {
             let end = self.comment_free_end();
             let text = self.text[start..end].to_owned();
             let sign = self.b[start] as char;
-            let d = Diagnostic::error("E0119", Span::new(start, start + 1), format!("unquoted text cannot begin with `{sign}`"));
-            self.diags.push(d.note(format!("`{sign}` alone begins a block of text on the lines below")).help(super::block::reserved_help(sign, key, &text)));
+            let d = Diagnostic::error(
+                "E0119",
+                Span::new(start, start + 1),
+                format!("unquoted text cannot begin with `{sign}`"),
+            );
+            self.diags.push(
+                d.note(format!(
+                    "`{sign}` alone begins a block of text on the lines below"
+                ))
+                .help(super::block::reserved_help(sign, key, &text)),
+            );
             self.pos = end;
             return Ok(self.invalid(start));
         }
@@ -334,7 +408,9 @@ impl Parser<'_> {
             let spaces = self.b[line..].iter().take_while(|b| **b == b' ').count();
             let blank = self.is_break(line + spaces);
             let within = indent.unwrap_or(base as usize);
-            if self.is_marker(line) || !blank && (spaces < within || (indent.is_none() && (spaces as isize) <= parent)) {
+            if self.is_marker(line)
+                || !blank && (spaces < within || (indent.is_none() && (spaces as isize) <= parent))
+            {
                 break;
             }
             self.pos = line;
@@ -367,12 +443,23 @@ impl Parser<'_> {
             None => {}
         }
         if first {
-            let d = Diagnostic::error("E0110", Span::new(start, start + 1), "a block of text without text");
-            self.diags.push(d.help("write the text on deeper lines below, or `\"\"` for empty text"));
+            let d = Diagnostic::error(
+                "E0110",
+                Span::new(start, start + 1),
+                "a block of text without text",
+            );
+            self.diags
+                .push(d.help("write the text on deeper lines below, or `\"\"` for empty text"));
             return Ok(self.invalid(start));
         }
         buf.offsets.push(end as u32);
         self.offsets.insert(start as u32, buf.offsets);
-        Ok(Node { kind: NodeKind::Scalar { text: buf.text, quoted: true }, span: Span::new(start, end) })
+        Ok(Node {
+            kind: NodeKind::Scalar {
+                text: buf.text,
+                quoted: true,
+            },
+            span: Span::new(start, end),
+        })
     }
 }

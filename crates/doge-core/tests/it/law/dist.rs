@@ -9,6 +9,7 @@
 
 use doge_core::dist::*;
 use doge_core::model::PERCENT_100;
+use proptest::prelude::*;
 
 use super::stats::{chi2_p, ks_p, normal_p};
 use super::{ALPHA, calls};
@@ -36,7 +37,7 @@ fn cases() -> Vec<(&'static str, String, Box<dyn Law>)> {
     add!("poisson": Poisson::new(0.01), Poisson::new(1.0), Poisson::new(4.5), Poisson::new(9.999));
     add!("poisson": Poisson::new(10.0), Poisson::new(17.3), Poisson::new(100.0), Poisson::new(1e4), Poisson::new(1e6));
     add!("zipf": Zipf::new(2, 1.0), Zipf::new(10, 0.0), Zipf::new(100, 1.0), Zipf::new(1000, 1.1));
-    add!("zipf": Zipf::new(1_000_000, 0.5), Zipf::new(1_000_000_000_000, 0.9), Zipf::new(1_000_000_000_000_000, 2.0));
+    add!("zipf": Zipf::new(1_000_000, 0.5), Zipf::new(1_000_000_000_000, 0.9), Zipf::new(1_000_000_000_000_000, 0.0), Zipf::new(1_000_000_000_000_000, 1.0), Zipf::new(1_000_000_000_000_000, 2.0));
     add!("choice": Choice::new(2), Choice::new(7), Choice::new(1000));
     add!("weighted": Weighted::new(&[1.0]), Weighted::new(&[70.0, 0.0, 30.0]), Weighted::new(&[0.1; 50]));
     add!("wait": Geometric::new(0.001), Geometric::new(0.3), Geometric::new(0.999));
@@ -314,4 +315,92 @@ fn the_probability_of_a_state_is_the_nearest_double() {
     );
     assert_eq!(Geometric::from_percents(&[100.0 + 1e-10]).unwrap().p(), 1.0);
     assert_eq!(Geometric::from_percents(&[9.9e-13]).unwrap().p(), 0.0);
+}
+
+/// Large means are as good as normal, and the lattice of whole numbers is too fine to be seen. The
+/// power is that of the continuous cases.
+#[test]
+fn poisson_of_large_means_is_normal() {
+    for (seed, mean) in [(501, 1e9), (502, 1e12), (503, 1e15)] {
+        let law = Poisson::new(mean).unwrap();
+        let mut sample: Vec<f64> = calls(seed, N).map(|call| law.sample(call) as f64).collect();
+        moments(&format!("poisson({mean})"), &law, &sample);
+        let normal = Normal::new(mean, mean.sqrt()).unwrap();
+        // Half a step, and the skewness of 1 / (6 sqrt(mean)), are both below 10^-4 here.
+        let p = ks_p(&mut sample, |x| normal.cdf(x + 0.5));
+        assert!(p > ALPHA, "poisson({mean}): p = {p}");
+    }
+}
+
+/// Doubles of every size, and some that are likely to be in a domain.
+fn any_double() -> impl Strategy<Value = f64> {
+    let special = [
+        0.0,
+        -0.0,
+        1.0,
+        1e-300,
+        5e-324,
+        f64::MAX,
+        f64::MIN,
+        f64::INFINITY,
+        f64::NAN,
+        100.0,
+        1e15,
+    ];
+    prop_oneof![
+        any::<f64>(),
+        0.0..200.0_f64,
+        0.0..1.0_f64,
+        9.0..11.0_f64,
+        proptest::sample::select(special.to_vec())
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the arguments: they are refused, or sampling ends and stays within the support.
+    #[test]
+    fn sampling_ends_and_stays_in_range(a in any_double(), b in any_double(), n in any::<i64>(), small in 1_i64..5000) {
+        for call in calls(9, 8) {
+            if let Ok(law) = UniformDouble::new(a, b) {
+                let x = law.sample(call);
+                prop_assert!(a <= x && (x < b || a == b), "{x}");
+            }
+            if let Ok(law) = UniformInt::new(n, small) {
+                prop_assert!((n..=small).contains(&law.sample(call)));
+            }
+            if let Ok(law) = Chance::new(a) {
+                law.sample(call);
+            }
+            if let Ok(law) = Normal::new(a, b) {
+                prop_assert!(!law.sample(call).is_nan());
+            }
+            if let Ok(law) = Lognormal::new(a, b) {
+                prop_assert!(law.sample(call) >= 0.0);
+            }
+            if let Ok(law) = Exponential::new(a) {
+                prop_assert!(law.sample(call) >= 0.0);
+            }
+            if let Ok(law) = Pareto::new(a, b) {
+                prop_assert!(law.sample(call) >= a);
+            }
+            if let Ok(law) = Poisson::new(a) {
+                prop_assert!(law.sample(call) >= 0);
+            }
+            for n in [n, small] {
+                if let Ok(law) = Zipf::new(n, a) {
+                    prop_assert!((1..=n).contains(&law.sample(call)));
+                }
+            }
+            let weights = [a, b, 0.0];
+            if let Ok(law) = Weighted::new(&weights) {
+                prop_assert!(weights[law.sample(call)] > 0.0);
+            }
+            if let Ok(law) = Geometric::new(a) {
+                let wait = law.sample(call);
+                prop_assert!(wait == NEVER || wait < 1 << 53);
+            }
+        }
+    }
 }
