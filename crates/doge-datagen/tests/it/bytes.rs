@@ -7,7 +7,6 @@
 use doge_core::spec::{Length, Overrides};
 use doge_datagen::destination::from_text;
 use doge_datagen::run::run;
-use doge_datagen::sink::IfExists;
 use doge_datagen::spec::{ModelText, RunSpec, SubjectRange};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -31,7 +30,6 @@ pub fn models() -> Vec<(String, RunSpec)> {
     assert!(paths.len() >= 13);
     let spec = |path: &Path| RunSpec {
         model: ModelText::read(path.to_str().unwrap()).unwrap(),
-        if_exists: Some(IfExists::Replace),
         threads: Some(1),
         ..RunSpec::default()
     };
