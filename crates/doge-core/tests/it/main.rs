@@ -5,3 +5,4 @@ mod law;
 mod oracle;
 mod reference;
 mod same;
+mod whole;

@@ -4,7 +4,7 @@
 //!
 //! The models are made up ([`models`]), from fixed seeds; a failing one is shrunk and printed.
 
-mod drive;
+pub mod drive;
 mod models;
 mod properties;
 
