@@ -1,6 +1,8 @@
 //! The command as its users meet it: exit codes, texts, files. One binary: linking is the slow part.
 
 mod check;
+mod docs;
+mod examples;
 mod run;
 mod stop;
 mod usage;

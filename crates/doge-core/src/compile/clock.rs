@@ -75,6 +75,11 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
             ((end - start_ms) as u64).div_ceil(tick_ms as u64)
         }
     };
+    if ticks == 0 || matches!(length.value, Length::Duration(ms) if ms < 0) {
+        let d = Diagnostic::error("E0601", length.span, "the run holds no tick");
+        diags.push(d.help("make it longer: at least one tick, or `1ms`"));
+        return None;
+    }
     // The last tick must be an instant, and so must what is counted in it.
     let fits = i64::try_from(ticks)
         .ok()
@@ -130,5 +135,26 @@ mod tests {
         );
         assert!(ticks("{start: 0, tick: 1s, ticks: 9223372036854775807}").is_err());
         assert!(ticks("{start: 5, tick: 1s, end: 5}").is_err());
+    }
+
+    #[test]
+    fn refuses_an_empty_run_from_the_command_line() {
+        let text = "clock: {start: 0, tick: 1s, ticks: 5}\nsubjects: {user: {count: 1, states: {s: {}}}}\n";
+        let mut spec = crate::spec::parse(text, "m").unwrap().0;
+        for length in [
+            Length::Ticks(0),
+            Length::Duration(0),
+            Length::Duration(-1),
+            Length::End(0),
+        ] {
+            spec.apply(&crate::spec::Overrides {
+                length: Some(length),
+                ..Default::default()
+            })
+            .unwrap();
+            let mut diags = Diagnostics::default();
+            assert_eq!(super::clock(&spec, &mut diags), None);
+            assert_eq!((diags.0.len(), diags.0[0].span), (1, None));
+        }
     }
 }

@@ -534,6 +534,17 @@ impl Compiler<'_> {
                             .push(d.help("a probability is between 0 and 100 percent"));
                         return;
                     }
+                    if value == 0.0 {
+                        let d = Diagnostic::warning(
+                            "W0606",
+                            place.span,
+                            "this probability is 0: it is never tried",
+                        );
+                        self.diags.push(
+                            d.note("`/` of two ints is cut to a whole number, and the value is in percent")
+                                .help("write a literal, such as `0.5%`, or doubles: `1.0 / 2.0`"),
+                        );
+                    }
                     percent += value;
                 }
             }

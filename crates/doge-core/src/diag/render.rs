@@ -53,7 +53,7 @@ pub fn shown(text: &str) -> String {
 /// Appends `c`, escaped where it is not plainly visible; returns the columns it takes.
 fn push_escaped(out: &mut String, c: char) -> usize {
     let invisible = c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        || matches!(c, '\u{a0}' | '\u{ad}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3000}' | '\u{feff}');
     if invisible {
         let escaped: String = c.escape_default().collect();
         out.push_str(&escaped);

@@ -217,3 +217,21 @@ fn texts_cut_anywhere_do_not_panic() {
         }
     }
 }
+
+#[test]
+fn a_hundred_thousand_states_take_linear_time() {
+    let n = 100_000;
+    let head =
+        "clock: {start: 0, tick: 1s, ticks: 10}\nsubjects:\n  u:\n    count: 1\n    states:\n";
+    let tail = "events: {e: {fields: {id: id, at: timestamp}}}\n";
+    for to in ["s", "t"] {
+        let states: String = (0..n)
+            .map(|i| format!("      s{i}: {{transitions: {{go: {{to: {to}{}, probability: 5%, emit: e}}}}}}\n", (i + 1) % n))
+            .collect();
+        let begun = std::time::Instant::now();
+        let (_, diags) = problems("large.yaml", format!("{head}{states}{tail}").as_bytes());
+        assert_eq!(diags.has_errors(), to == "t");
+        // About a second when optimised; quadratic work would take hours.
+        assert!(begun.elapsed().as_secs() < 120, "{:?}", begun.elapsed());
+    }
+}

@@ -3,46 +3,65 @@
 //! Eight digits are made in parallel in one word ("SWAR"); the quotients by 100 and by 10 are
 //! multiplications by rounded-up reciprocals, exact in their ranges.
 
-use super::pen::Pen;
+use super::pen::Page;
 
 /// Bytes of a number at most, with what is written beyond its end.
 pub const ROOM: usize = 32;
 
 /// Eight decimal digits of `v < 10^8`, the first in the lowest byte, as numbers 0..9.
+///
+/// A number `v` of two halves in base `b` becomes `high + ((v - high * b) << w)`, in three steps of
+/// 4, 2 and 1 digits, each done as `(v << w) - high * ((b << w) - 1)`.
 #[inline(always)]
 fn eight(v: u64) -> u64 {
-    let x = (v / 10_000) | (v % 10_000) << 32;
-    let hundreds = ((x * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let y = hundreds | (x - hundreds * 100) << 16;
-    let tens = ((y * 103) >> 10) & 0x000f_000f_000f_000f;
-    tens | (y - tens * 10) << 8
+    // 109,951,163 / 2^40 is 1/10,000 rounded up; exact below 10^8.
+    let high = (v * 109_951_163) >> 40;
+    let x = (v << 32).wrapping_sub(high.wrapping_mul((10_000 << 32) - 1));
+    let high = ((x * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let y = (x << 16).wrapping_sub(high.wrapping_mul((100 << 16) - 1));
+    let high = ((y * 103) >> 10) & 0x000f_000f_000f_000f;
+    (y << 8).wrapping_sub(high.wrapping_mul((10 << 8) - 1))
 }
 
 const ASCII: u64 = 0x3030_3030_3030_3030;
 
-/// Writes `v`.
+/// Writes `v` at `at` and returns where it ends.
 #[inline(always)]
-pub fn unsigned(pen: &mut impl Pen, v: u64) {
+pub fn unsigned<P: Page + ?Sized>(page: &mut P, at: usize, v: u64) -> usize {
     if v < 100_000_000 {
         let digits = eight(v);
-        let zeros = (digits.trailing_zeros() / 8).min(7);
-        pen.word((digits | ASCII) >> (zeros * 8), 8 - zeros as usize);
+        // Bits of leading zeros; the last digit stays, whatever it is.
+        let zeros = (digits | 1 << 63).trailing_zeros() & 56;
+        page.word(at, (digits | ASCII) >> zeros);
+        at + 8 - zeros as usize / 8
     } else {
-        long(pen, v);
+        long(page, at, v)
     }
 }
 
 #[inline(never)]
-fn long(pen: &mut impl Pen, v: u64) {
-    unsigned(pen, v / 100_000_000);
-    pen.word(eight(v % 100_000_000) | ASCII, 8);
+fn long<P: Page + ?Sized>(page: &mut P, at: usize, v: u64) -> usize {
+    let at = unsigned(page, at, v / 100_000_000);
+    page.word(at, eight(v % 100_000_000) | ASCII);
+    at + 8
 }
 
-/// Writes `v`.
+/// Writes `v` at `at` and returns where it ends.
 #[inline(always)]
-pub fn signed(pen: &mut impl Pen, v: i64) {
-    pen.word(u64::from(b'-'), usize::from(v < 0));
-    unsigned(pen, v.unsigned_abs());
+pub fn signed<P: Page + ?Sized>(page: &mut P, at: usize, v: i64) -> usize {
+    if (0..100_000_000).contains(&v) { unsigned(page, at, v as u64) } else { any(page, at, v) }
+}
+
+#[inline(never)]
+fn any<P: Page + ?Sized>(page: &mut P, at: usize, v: i64) -> usize {
+    page.word(at, u64::from(b'-'));
+    unsigned(page, at + usize::from(v < 0), v.unsigned_abs())
+}
+
+/// As [`unsigned`], out of line.
+#[inline(never)]
+pub fn rare<P: Page + ?Sized>(page: &mut P, at: usize, v: u64) -> usize {
+    unsigned(page, at, v)
 }
 
 #[cfg(test)]
@@ -51,11 +70,9 @@ mod tests {
 
     #[test]
     fn writes_what_the_standard_library_writes() {
-        let mut out = [0; 64];
+        let mut out = [0u8; 64];
         let mut check = |v: i64| {
-            let mut pen = super::super::pen::Slice::new(&mut out, 3);
-            signed(&mut pen, v);
-            let end = pen.at();
+            let end = signed(out.as_mut_slice(), 3, v);
             assert_eq!(std::str::from_utf8(&out[3..end]), Ok(v.to_string().as_str()));
         };
         (0..200_000).for_each(&mut check);

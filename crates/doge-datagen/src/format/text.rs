@@ -9,7 +9,7 @@
 //! '---------------- fragment 0 ------------------------'  id  '- frag. 1 -' slot '--- fragment 2 ---'
 //! ```
 
-use super::pen::{BLOCK, FULL, GROUP, Masked, Pen, Slice};
+use super::pen::{BLOCK, FULL, GROUP, Page};
 use super::plan::{Build, Part, Piece, Plan};
 use super::{TextBlock, TextFormat, digits};
 use doge_core::batch::{CONST_TAG, LOCAL_BITS, Layout, Run, SITE_BITS, bytes_of};
@@ -43,13 +43,23 @@ enum Text {
     Here(usize, usize),
 }
 
-/// The fragments of a site for an instant.
+/// The steps of a site's plan as they are for an instant.
 #[derive(Debug, Default)]
 struct Rendered {
     time_ms: Option<i64>,
-    groups: Vec<[u8; GROUP]>,
-    /// First group and bytes, by step.
-    at: Vec<(u32, u32)>,
+    steps: Vec<Step>,
+}
+
+/// A fragment, then a value.
+#[derive(Debug)]
+struct Step {
+    /// The fragment's first bytes.
+    group: [u8; GROUP],
+    /// What does not fit there.
+    more: Vec<[u8; GROUP]>,
+    /// The fragment's length.
+    len: usize,
+    piece: Piece,
 }
 
 /// What a call of [`TextEncoder::encode`] did.
@@ -129,16 +139,12 @@ impl TextEncoder {
             if let Some(block) = out.bytes.first_chunk_mut::<FULL>()
                 && out.len + most <= BLOCK
             {
-                let mut pen = Masked::new(block, out.len);
-                self.write(plan, rendered, &record, &mut pen);
-                out.len = pen.at();
+                out.len = self.write(plan, rendered, &record, block, out.len);
             } else {
                 if out.bytes.len() < out.len + most {
                     out.grow(most);
                 }
-                let mut pen = Slice::new(&mut out.bytes, out.len);
-                self.write(plan, rendered, &record, &mut pen);
-                out.len = pen.at();
+                out.len = self.write(plan, rendered, &record, out.bytes.as_mut_slice(), out.len);
             }
         }
         Encoded { events, last, rest: words }
@@ -166,60 +172,83 @@ impl TextEncoder {
         (most, &rest[at..])
     }
 
+    /// Writes a record at `at`; where it ends.
     #[inline(always)]
-    fn write(&self, plan: &Plan, rendered: &Rendered, record: &Record<'_>, pen: &mut impl Pen) {
+    fn write<P: Page + ?Sized>(
+        &self,
+        plan: &Plan,
+        rendered: &Rendered,
+        record: &Record<'_>,
+        page: &mut P,
+        mut at: usize,
+    ) -> usize {
         let slot = |slot: u32| record.rest[slot as usize];
-        let mut step = 0;
-        while let (Some(piece), Some((group, len))) = (plan.steps.get(step), rendered.at.get(step)) {
-            step += 1;
-            let (mut group, mut len) = (*group as usize, *len as usize);
-            while len > 0 {
-                let taken = len.min(GROUP);
-                pen.group(&rendered.groups[group], taken);
-                group += 1;
-                len -= taken;
+        let mut steps = rendered.steps.iter();
+        while let Some(step) = steps.next() {
+            page.group(at, &step.group);
+            if step.len > GROUP {
+                let mut end = at;
+                for group in &step.more {
+                    end += GROUP;
+                    page.group(end, group);
+                }
             }
-            match *piece {
-                Piece::End => return,
+            at += step.len;
+            match step.piece {
+                Piece::End => return at,
                 Piece::Id => {
                     let local = record.second & ((1 << LOCAL_BITS) - 1);
-                    digits::unsigned(pen, self.layout.ids[plan.population].id(local));
+                    at = digits::unsigned(page, at, self.layout.ids[plan.population].id(local));
                 }
-                Piece::Int(s) => digits::signed(pen, slot(s) as i64),
+                Piece::Int(s) => at = digits::signed(page, at, slot(s) as i64),
                 Piece::OrNull { slot: s, skip } => {
                     if slot(s + 1) == 1 {
-                        pen.bytes(match self.format {
-                            TextFormat::Jsonl => b"null",
-                            TextFormat::Csv => b"",
-                        });
-                        step += skip as usize;
+                        at = page.bytes(
+                            at,
+                            match self.format {
+                                TextFormat::Jsonl => b"null",
+                                TextFormat::Csv => b"",
+                            },
+                        );
+                        let passed = steps.as_slice().get(skip as usize..).unwrap_or_default();
+                        steps = passed.iter();
                     }
                 }
-                Piece::Quote => pen.word(u64::from(b'"'), 1),
-                Piece::Text(n) => self.text(record, record.texts[n as usize], pen),
-                Piece::Seq => digits::unsigned(pen, record.head >> SITE_BITS),
+                Piece::Quote => {
+                    page.word(at, u64::from(b'"'));
+                    at += 1;
+                }
+                Piece::Text(n) => at = self.text(record, record.texts[n as usize], page, at),
+                // Out of line: it would be computed ahead for every record.
+                Piece::Seq => at = digits::rare(page, at, record.head >> SITE_BITS),
                 Piece::Bool(s) => {
                     let (word, len) = if slot(s) != 0 { (*b"true\0\0\0\0", 4) } else { (*b"false\0\0\0", 5) };
-                    pen.word(u64::from_le_bytes(word), len);
+                    page.word(at, u64::from_le_bytes(word));
+                    at += len;
                 }
                 Piece::Double(s) => {
-                    pen.bytes(double_text(f64::from_bits(slot(s)), &mut TextBuf::new()).as_bytes());
+                    at = page.bytes(at, double_text(f64::from_bits(slot(s)), &mut TextBuf::new()).as_bytes());
                 }
-                Piece::Time(s) => pen.bytes(timestamp_text(slot(s) as i64, &mut TextBuf::new()).as_bytes()),
-                Piece::Duration(s) => pen.bytes(duration_text(slot(s) as i64, &mut TextBuf::new()).as_bytes()),
+                Piece::Time(s) => {
+                    at = page.bytes(at, timestamp_text(slot(s) as i64, &mut TextBuf::new()).as_bytes());
+                }
+                Piece::Duration(s) => {
+                    at = page.bytes(at, duration_text(slot(s) as i64, &mut TextBuf::new()).as_bytes());
+                }
             }
         }
+        at
     }
 
     #[inline]
-    fn text(&self, record: &Record<'_>, text: Text, pen: &mut impl Pen) {
+    fn text<P: Page + ?Sized>(&self, record: &Record<'_>, text: Text, page: &mut P, at: usize) -> usize {
         match text {
-            Text::Constant(i) => pen.bytes(&self.constants[i]),
-            Text::Here(at, len) => {
-                let words = &record.rest[at..at + len.div_ceil(8)];
+            Text::Constant(i) => page.bytes(at, &self.constants[i]),
+            Text::Here(first, len) => {
+                let words = &record.rest[first..first + len.div_ceil(8)];
                 match self.format {
-                    TextFormat::Jsonl => json_text(words, len, pen),
-                    TextFormat::Csv => csv_text(&bytes_of(words)[..len], pen),
+                    TextFormat::Jsonl => json_text(words, len, page, at),
+                    TextFormat::Csv => csv_text(&bytes_of(words)[..len], page, at),
                 }
             }
         }
@@ -237,7 +266,7 @@ struct Record<'r> {
 
 /// Text of `len` bytes in words, as the inside of a JSON string. Most needs no escape and is copied
 /// by words.
-fn json_text(words: &[u64], len: usize, pen: &mut impl Pen) {
+fn json_text<P: Page + ?Sized>(words: &[u64], len: usize, page: &mut P, at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero_bytes = |w: u64| w.wrapping_sub(ONES) & !w & HIGH;
@@ -252,12 +281,12 @@ fn json_text(words: &[u64], len: usize, pen: &mut impl Pen) {
         if left < 8 { w | (ONES * 0x20) << (left * 8) } else { w }
     };
     if (0..words.len()).fold(0, |found, i| found | special(word(i))) == 0 {
-        (0..words.len()).for_each(|i| pen.word(word(i), (len - i * 8).min(8)));
-        return;
+        (0..words.len()).for_each(|i| page.word(at + i * 8, word(i)));
+        return at + len;
     }
     let mut escaped = Vec::with_capacity(len + 16);
     escape_json(&bytes_of(words)[..len], &mut escaped);
-    pen.bytes(&escaped);
+    page.bytes(at, &escaped)
 }
 
 /// Appends text as the inside of a JSON string: escapes `"`, `\`, `\b \f \n \r \t` and other controls
@@ -298,14 +327,13 @@ pub(super) fn quote_csv(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn csv_text(text: &[u8], pen: &mut impl Pen) {
+fn csv_text<P: Page + ?Sized>(text: &[u8], page: &mut P, at: usize) -> usize {
     if !text.is_empty() && !text.iter().any(|b| matches!(b, b',' | b'"' | b'\r' | b'\n')) {
-        pen.bytes(text);
-        return;
+        return page.bytes(at, text);
     }
     let mut quoted = Vec::with_capacity(text.len() + 8);
     quote_csv(text, &mut quoted);
-    pen.bytes(&quoted);
+    page.bytes(at, &quoted)
 }
 
 /// The header line of CSV: the columns of the one event.
@@ -323,15 +351,17 @@ fn header(layout: &Layout, events: &[bool]) -> Vec<u8> {
 }
 
 impl Rendered {
-    /// Renders the fragments for an instant, each in groups of its own.
+    /// Renders the fragments for an instant; those that do not depend on it only once.
     #[inline(never)]
     fn render(&mut self, plan: &Plan, time_ms: i64) {
+        let first = self.time_ms.is_none();
         self.time_ms = Some(time_ms);
-        self.groups.clear();
-        self.at.clear();
         let mut text = Vec::new();
         let mut buf = TextBuf::new();
-        for parts in &plan.fragments {
+        for (i, parts) in plan.fragments.iter().enumerate() {
+            if !first && parts.iter().all(|p| matches!(p, Part::Bytes(_))) {
+                continue;
+            }
             text.clear();
             for part in parts {
                 match part {
@@ -340,12 +370,19 @@ impl Rendered {
                     Part::TimeMs => text.extend_from_slice(int_text(time_ms, &mut buf).as_bytes()),
                 }
             }
-            self.at.push((self.groups.len() as u32, text.len() as u32));
-            for piece in text.chunks(GROUP) {
+            if first {
+                self.steps.push(Step { group: [0; GROUP], more: Vec::new(), len: 0, piece: plan.steps[i] });
+            }
+            let step = &mut self.steps[i];
+            step.len = text.len();
+            step.more.clear();
+            let mut groups = text.chunks(GROUP).map(|piece| {
                 let mut group = [0; GROUP];
                 group[..piece.len()].copy_from_slice(piece);
-                self.groups.push(group);
-            }
+                group
+            });
+            step.group = groups.next().unwrap_or_default();
+            step.more.extend(groups);
         }
     }
 }

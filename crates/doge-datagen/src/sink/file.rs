@@ -15,6 +15,7 @@ use doge_core::batch::Position;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// `file`
 pub static KIND: SinkKind = SinkKind {
@@ -43,7 +44,12 @@ pub static KIND: SinkKind = SinkKind {
         Ok(Made {
             place: path.display().to_string(),
             identity: Identity::file(&path),
-            sink: Box::new(FileSink::new(path, context.format, context.if_exists)),
+            sink: Box::new(FileSink::new(
+                path,
+                context.format,
+                context.if_exists,
+                settings.wait(),
+            )),
         })
     }),
 };
@@ -88,18 +94,36 @@ pub(super) fn written_events(bytes: &[u8], format: TextFormat) -> (usize, u64) {
     (end, events)
 }
 
+/// A file whose lock goes when it is dropped. Closing it is not enough: a child process that another
+/// thread is just starting holds a copy of it for a moment.
+struct Unlocked(File);
+
+impl std::ops::Deref for Unlocked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Unlocked {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// Where the bytes go.
 enum Target {
     /// `NAME.part`, to be renamed.
     Part(PathBuf),
-    /// The file itself; its length before this run.
-    Append(u64),
+    /// The file itself; its length before this run, `None` where this run made it.
+    Append(Option<u64>),
     /// A pipe, a terminal, a device.
     Direct,
 }
 
 struct Open {
-    file: File,
+    file: Unlocked,
     target: Target,
     /// Bytes of whole events, with what was there before.
     len: u64,
@@ -110,6 +134,7 @@ struct FileSink {
     path: PathBuf,
     format: TextFormat,
     if_exists: IfExists,
+    wait: Duration,
     open: Option<Open>,
     events: u64,
     bytes: u64,
@@ -118,11 +143,12 @@ struct FileSink {
 }
 
 impl FileSink {
-    fn new(path: PathBuf, format: TextFormat, if_exists: IfExists) -> Self {
+    fn new(path: PathBuf, format: TextFormat, if_exists: IfExists, wait: Duration) -> Self {
         FileSink {
             path,
             format,
             if_exists,
+            wait,
             open: None,
             events: 0,
             bytes: 0,
@@ -177,7 +203,7 @@ impl FileSink {
             .open(&self.path)
             .map_err(|e| SinkError::io("open", &self.place(), &e))?;
         Ok(Open {
-            file,
+            file: Unlocked(file),
             target: Target::Direct,
             len: 0,
         })
@@ -194,18 +220,19 @@ impl FileSink {
                     .help("remove that folder, or write to another path"),
             );
         }
-        let file = locked(&part, false)?;
+        let file = locked(&part, false, self.wait)?;
         file.set_len(0)
             .map_err(|e| SinkError::io("write", &part.display().to_string(), &e))?;
         Ok(Open {
-            file,
+            file: Unlocked(file),
             target: Target::Part(part),
             len: 0,
         })
     }
 
     fn open_append(&mut self, header: &[u8]) -> Result<Open, SinkError> {
-        let mut file = locked(&self.path, true)?;
+        let made = !self.path.exists();
+        let mut file = locked(&self.path, true, self.wait)?;
         let place = self.place();
         let fail = |e| SinkError::io("read", &place, &e);
         let len = file.metadata().map_err(fail)?.len();
@@ -235,8 +262,8 @@ impl FileSink {
             file.seek(SeekFrom::End(0)).map_err(fail)?;
         }
         Ok(Open {
-            file,
-            target: Target::Append(len),
+            file: Unlocked(file),
+            target: Target::Append((!made).then_some(len)),
             len,
         })
     }
@@ -249,7 +276,7 @@ impl FileSink {
                 self.path.display()
             )));
         };
-        match write_whole(&mut open.file, bytes) {
+        match write_whole(&mut &open.file.0, bytes) {
             Ok(()) => {
                 open.len += bytes.len() as u64;
                 self.bytes += bytes.len() as u64;
@@ -273,11 +300,13 @@ impl FileSink {
 }
 
 /// Opens a file for writing, made where it is missing, and locks it.
-fn locked(path: &Path, read: bool) -> Result<File, SinkError> {
+fn locked(path: &Path, read: bool, wait: Duration) -> Result<File, SinkError> {
     let place = path.display().to_string();
     // Another run may rename the file between our opening and locking it: then we hold the lock of
     // what is now a finished file, and look again.
-    for _ in 0..10 {
+    let started = Instant::now();
+    let mut renamed = 0;
+    while renamed < 10 {
         let file = OpenOptions::new()
             .read(read)
             .write(true)
@@ -287,7 +316,10 @@ fn locked(path: &Path, read: bool) -> Result<File, SinkError> {
             .map_err(|e| SinkError::io("write", &place, &e))?;
         match file.try_lock() {
             Ok(()) if same_file(&file, path) => return Ok(file),
-            Ok(()) => {}
+            Ok(()) => renamed += 1,
+            Err(TryLockError::WouldBlock) if started.elapsed() < wait => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             Err(TryLockError::WouldBlock) => {
                 return Err(SinkError::new(format!(
                     "cannot write {place}: another run is writing it"
@@ -378,8 +410,7 @@ impl Sink for FileSink {
             )));
         };
         match &open.target {
-            Target::Direct => open
-                .file
+            Target::Direct => (&open.file.0)
                 .flush()
                 .map_err(|e| SinkError::io("write", &place, &e))?,
             Target::Append(_) => open
@@ -428,7 +459,12 @@ impl Sink for FileSink {
         let cut = match &open.target {
             Target::Direct => return format!("the first {events} went to {place}"),
             _ => {
-                let cut = open.file.set_len(open.len);
+                let len = match open.target {
+                    // Not even the header stays.
+                    Target::Append(Some(before)) if self.events == 0 => before,
+                    _ => open.len,
+                };
+                let cut = open.file.set_len(len);
                 // Durable as far as this can be had now; a full disk may refuse.
                 let _ = open.file.sync_all();
                 cut
@@ -439,10 +475,12 @@ impl Sink for FileSink {
             Err(_) => ", perhaps followed by a piece of the next one",
         };
         match &open.target {
-            Target::Append(before) if self.events == 0 && *before > 0 => {
-                format!("{place} is as it was{tail}")
+            Target::Append(None) if self.events == 0 => {
+                let _ = std::fs::remove_file(&self.path);
+                format!("{place} was not touched")
             }
-            Target::Append(before) if *before > 0 => {
+            Target::Append(Some(_)) if self.events == 0 => format!("{place} is as it was{tail}"),
+            Target::Append(Some(1..)) => {
                 format!("{place} holds what it held and the first {events} of this run{tail}")
             }
             Target::Append(_) | Target::Direct => format!("{place} holds the first {events}{tail}"),

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A kind of destination.
 pub struct SinkKind {
@@ -172,6 +173,15 @@ impl Settings {
     /// The text of a key, empty where it is absent.
     pub fn text(&self, key: &str) -> &str {
         self.texts.get(key).map_or("", String::as_str)
+    }
+
+    /// How long to wait for another process that writes to the same place.
+    pub fn wait(&self) -> Duration {
+        // Not a key of the language: tests are in a hurry.
+        match self.text("busy_ms").parse() {
+            Ok(ms) => Duration::from_millis(ms),
+            Err(_) => Duration::from_secs(10),
+        }
     }
 
     /// The flag of a key.

@@ -38,9 +38,6 @@ pub static KIND: SinkKind = SinkKind {
     make: Make::Now(make),
 };
 
-/// How long to wait for another process that holds the file's lock.
-const BUSY: Duration = Duration::from_secs(10);
-
 fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> {
     let path = PathBuf::from(settings.text("path"));
     let table = settings.text("table").to_owned();
@@ -76,10 +73,7 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
     let Identity::File(absolute, _) = &identity else {
         unreachable!("just made")
     };
-    let busy = match settings.text("busy_ms").parse() {
-        Ok(ms) => Duration::from_millis(ms),
-        Err(_) => BUSY,
-    };
+    let busy = settings.wait();
     let shared = context
         .shared
         .entry(format!("sqlite:{}", absolute.display()))

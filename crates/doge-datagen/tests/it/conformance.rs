@@ -254,8 +254,11 @@ fn open_and_abort_change_nothing() {
                 said.contains(case.path().to_str().unwrap()),
                 "names the place: {said}"
             );
-            let left = case.read().unwrap_or_default();
-            assert_eq!(left, Vec::<u64>::new(), "{}", case.kind.name);
+            assert!(
+                !case.path().exists(),
+                "{}: what was not there is not there",
+                case.kind.name
+            );
             assert_eq!(case.litter(), Vec::<String>::new(), "{}", case.kind.name);
         }
         case.whole(IfExists::Replace, 0, 5);
@@ -328,6 +331,8 @@ fn a_sink_that_is_dropped_has_aborted() {
 #[test]
 fn a_second_writer_is_noticed() {
     for case in cases() {
+        // Also where opening changes nothing that would need a lock.
+        case.whole(IfExists::Error, 0, 5);
         let mut first = case.sink(IfExists::Replace);
         first.open(&opening(case.format)).unwrap();
         let error = case
@@ -337,8 +342,14 @@ fn a_second_writer_is_noticed() {
         assert!(error.message.contains("another"), "{error}");
         assert!(!error.help.is_empty());
         case.chunks(&mut *first, 0, 3);
-        first.finish().unwrap();
-        assert_eq!(case.read(), Some(vec![0, 1, 2]), "{}", case.kind.name);
+        // One that ends soon is waited for.
+        let ending = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(60));
+            first.finish().unwrap();
+        });
+        case.whole(IfExists::Replace, 10, 12);
+        ending.join().unwrap();
+        assert_eq!(case.read(), Some(vec![10, 11]), "{}", case.kind.name);
     }
 }
 

@@ -110,7 +110,10 @@ impl<'a> Reader<'a> {
             .unwrap_or_default();
         let mut spec = Spec {
             source: self.source.clone(),
-            name: stem.split('.').next().unwrap_or(stem).to_owned(),
+            name: match stem.split('.').next() {
+                Some(name) if !name.is_empty() && !name.starts_with('<') => name.to_owned(),
+                _ => "model".to_owned(),
+            },
             seed: 0,
             params: Vec::new(),
             clock: None,
@@ -182,6 +185,20 @@ impl<'a> Reader<'a> {
     fn keys<'n>(&mut self, entries: &'n Entries, keys: &Keys) -> Level<'n> {
         let before = self.diags.0.len();
         let known = known_entries(entries, keys, "E0201", "E0202", &mut self.diags);
+        for d in self
+            .diags
+            .0
+            .iter_mut()
+            .skip(before)
+            .filter(|d| d.code == "E0201")
+        {
+            if let Some((key, node)) = entries.iter().find(|(k, _)| Some(k.span) == d.span)
+                && let Some(help) = level_forgotten(&key.value, node, keys)
+            {
+                d.notes.clear();
+                d.help = vec![help];
+            }
+        }
         let all_known = self.diags.0.len() == before;
         let ignored = |k: &str| super::is_ignored(k) || keys.known.contains(&k);
         if entries
@@ -467,6 +484,34 @@ impl Level<'_> {
     fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(k, _)| k.value == key)
     }
+}
+
+/// Help for what stands one level too high: a state beside `states` and the like.
+fn level_forgotten(name: &str, node: &Node, keys: &Keys) -> Option<String> {
+    let (level, has): (&str, &[&str]) = match keys.what {
+        "a model" => ("subjects", &["states", "count", "attributes"]),
+        "a population" => ("states", &["transitions"]),
+        "a state" => ("transitions", &["probability", "to", "emit"]),
+        "an event" => ("fields", &[]),
+        _ => return None,
+    };
+    let name = shown(name);
+    if level == "fields" {
+        let simple = keys.instead.iter().all(|(k, _)| *k != name);
+        let free = crate::diag::nearest(&name, keys.known.iter().copied()).is_none();
+        let expression = node
+            .as_text()
+            .filter(|t| !t.contains('\n') && t.len() < 60)?;
+        return (simple && free).then(|| {
+            format!(
+                "a field stands under `fields`: `fields: {{ {name}: {} }}`",
+                shown(expression)
+            )
+        });
+    }
+    let inner = node.as_mapping()?;
+    let meant = inner.iter().any(|(k, _)| has.contains(&k.value.as_str()));
+    meant.then(|| format!("`{name}` belongs one level deeper: `{level}: {{ {name}: ... }}`"))
 }
 
 /// The part of a span on its first line.

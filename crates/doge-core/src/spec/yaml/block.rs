@@ -343,7 +343,7 @@ impl Parser<'_> {
         } else if let Some((key, value)) = text.split_once(':').filter(|(k, _)| word(k)) {
             d.help(format!(
                 "put a space behind the colon: `{key}: {}`",
-                shown(value)
+                shown(value.trim())
             ))
         } else if let Some((key, value)) = text.split_once('=').filter(|(k, _)| word(k.trim())) {
             d.help(format!("write `{}: {}`", key.trim(), shown(value.trim())))

@@ -1,0 +1,138 @@
+//! `cargo xtask test`: all checks, one after the other, with one verdict at the end.
+//!
+//! Every check runs even where an earlier one failed, so that one run tells everything. What a check
+//! prints goes straight to the terminal.
+
+use crate::{cargo, tidy};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What came of a check.
+enum Outcome {
+    Passed,
+    Failed(String),
+    /// It could not be tried here, and why.
+    Skipped(String),
+}
+
+struct Check {
+    name: &'static str,
+    /// Left out by `--quick`.
+    long: bool,
+    run: fn(quick: bool) -> Outcome,
+}
+
+/// All checks, the fastest answers first.
+const CHECKS: &[Check] = &[
+    Check {
+        name: "format",
+        long: false,
+        run: |_| ran(cargo().args(["fmt", "--all", "--", "--check"]), "run `cargo fmt --all`"),
+    },
+    Check {
+        name: "tidy",
+        long: false,
+        run: |_| tidy::run().map_or_else(Outcome::Failed, |()| Outcome::Passed),
+    },
+    Check {
+        name: "clippy",
+        long: false,
+        run: |_| {
+            let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+            ran(cargo().args(arguments), "see above")
+        },
+    },
+    Check {
+        name: "tests",
+        long: false,
+        run: |quick| {
+            let mut command = cargo();
+            command.args(["test", "--workspace", "--no-fail-fast"]);
+            if quick {
+                // Each example in the documentation of an item is a program of its own.
+                command.args(["--lib", "--bins", "--tests"]);
+            }
+            ran(&mut command, "see above")
+        },
+    },
+    Check {
+        name: "docs",
+        long: true,
+        run: |_| {
+            let mut command = cargo();
+            command.args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
+            ran(command.env("RUSTDOCFLAGS", "-D warnings"), "see above")
+        },
+    },
+    Check { name: "deny", long: true, run: |_| deny() },
+];
+
+/// Runs the checks; `--quick` leaves out the long ones.
+///
+/// # Errors
+/// The names of the checks that failed.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let quick = match arguments {
+        [] => false,
+        [a] if a == "--quick" => true,
+        [a, ..] => return Err(format!("`{a}` is not an option of `test`; there is only --quick")),
+    };
+    let begun = Instant::now();
+    let mut lines = Vec::new();
+    let mut failed = Vec::new();
+    for check in CHECKS {
+        if quick && check.long {
+            lines.push(line("left out", check.name, None, "by --quick"));
+            continue;
+        }
+        println!("\n=== {} ===", check.name);
+        let at = Instant::now();
+        let (word, why) = match (check.run)(quick) {
+            Outcome::Passed => ("passed", String::new()),
+            Outcome::Failed(why) => {
+                failed.push(check.name);
+                ("FAILED", why)
+            }
+            Outcome::Skipped(why) => ("skipped", why),
+        };
+        lines.push(line(word, check.name, Some(at.elapsed()), &why));
+    }
+    println!("\n=== all ===");
+    lines.iter().for_each(|l| println!("{l}"));
+    println!(
+        "{} in {:.0} s",
+        if failed.is_empty() { "passed" } else { "FAILED" },
+        begun.elapsed().as_secs_f64()
+    );
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+fn line(word: &str, name: &str, time: Option<Duration>, why: &str) -> String {
+    let time = time.map_or_else(String::new, |t| format!("{:.1} s", t.as_secs_f64()));
+    format!("{word:9} {name:8} {time:>9}  {why}").trim_end().to_owned()
+}
+
+/// Runs a command; `way` says what to do where it fails.
+fn ran(command: &mut Command, way: &str) -> Outcome {
+    match command.status() {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(_) => Outcome::Failed(way.to_owned()),
+        Err(e) => {
+            Outcome::Failed(format!("cannot run {}: {e}", command.get_program().to_string_lossy()))
+        }
+    }
+}
+
+/// `cargo deny`, where it is installed. Advisories need the network, and are not a property of a change.
+fn deny() -> Outcome {
+    let installed = cargo().args(["deny", "--version"]).output().is_ok_and(|o| o.status.success());
+    if !installed {
+        return Outcome::Skipped(
+            "cargo-deny is not installed (cargo install cargo-deny --locked); `tidy` has looked at the licences".into(),
+        );
+    }
+    ran(
+        cargo().args(["deny", "--offline", "check", "bans", "licenses", "sources"]),
+        "see above and deny.toml",
+    )
+}
