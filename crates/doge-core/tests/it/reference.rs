@@ -164,10 +164,12 @@ impl Subject<'_> {
                 break;
             }
             seq += 1;
-            let chosen = self.choose(state, self.key.step(seq)).map_err(|error| {
-                ((Some(tick), self.index, self.id, seq, 0), error)
-            })?;
-            let flat = self.population.states[..state].iter().map(|s| s.transitions.len()).sum::<usize>() + chosen;
+            let chosen = self
+                .choose(state, self.key.step(seq))
+                .map_err(|error| ((Some(tick), self.index, self.id, seq, 0), error))?;
+            let flat =
+                self.population.states[..state].iter().map(|s| s.transitions.len()).sum::<usize>()
+                    + chosen;
             outcome.attempts[self.index][flat] += 1;
             let transition = &self.population.states[state].transitions[chosen];
             if self.attempt(transition, flat, seq, tick, &mut outcome.events)? {
@@ -177,9 +179,9 @@ impl Subject<'_> {
             }
             // An attempt is over, whatever came of it: tries count anew from the next tick.
             try_from = tick + 1;
-            wait = self.wait(state, self.key.step(seq)).map_err(|error| {
-                ((Some(tick), self.index, self.id, seq, u32::MAX), error)
-            })?;
+            wait = self
+                .wait(state, self.key.step(seq))
+                .map_err(|error| ((Some(tick), self.index, self.id, seq, u32::MAX), error))?;
         }
         Ok(())
     }
@@ -218,13 +220,16 @@ impl Subject<'_> {
         for (attribute, e) in transition.set.iter().filter(|(a, _)| self.live.attributes[*a]) {
             after[*attribute] = see(&before, &lets, "", e).map_err(|e| (place(0), e))?;
         }
-        for (pos, emit) in transition.emits.iter().enumerate().filter(|(_, e)| self.events[e.event]) {
+        for (pos, emit) in transition.emits.iter().enumerate().filter(|(_, e)| self.events[e.event])
+        {
             let event_id = format!("{}/{}/{seq}/{pos}", self.population.name, self.id);
             let pos = pos as u32;
             let shown = |e: &TExpr| -> Result<Same, (Place, EvalError)> {
                 let v = see(&after, &lets, &event_id, e).map_err(|e| (place(pos), e))?;
                 match v {
-                    Value::Double(d) if !d.is_finite() => Err((place(pos), EvalError::NotFinite(d))),
+                    Value::Double(d) if !d.is_finite() => {
+                        Err((place(pos), EvalError::NotFinite(d)))
+                    }
                     v => Ok(v.into()),
                 }
             };
@@ -240,9 +245,18 @@ impl Subject<'_> {
                 None => Value::Timestamp(time_ms).into(),
             };
             let headers = emit.headers.iter().map(shown).collect::<Result<_, _>>()?;
-            let position = Position { time_ms, population: self.index as u32, id: self.id, seq, pos };
+            let position =
+                Position { time_ms, population: self.index as u32, id: self.id, seq, pos };
             let event = self.model.events[emit.event].name.clone();
-            events.push(Seen { position, event, trigger: transition.trigger.clone(), fields, key, time, headers });
+            events.push(Seen {
+                position,
+                event,
+                trigger: transition.trigger.clone(),
+                fields,
+                key,
+                time,
+                headers,
+            });
         }
         self.attributes = after;
         Ok(true)
@@ -250,7 +264,14 @@ impl Subject<'_> {
 
     /// The probabilities of a state now, in percent.
     fn percents(&self, state: &State) -> Result<Vec<f64>, EvalError> {
-        let attempt = Attempt { step: self.key.step(0), seq: 0, time_ms: 0, old: &[], lets: &[], event_id: "" };
+        let attempt = Attempt {
+            step: self.key.step(0),
+            seq: 0,
+            time_ms: 0,
+            old: &[],
+            lets: &[],
+            event_id: "",
+        };
         let mut percents = Vec::new();
         for t in &state.transitions {
             percents.push(match &t.probability {
@@ -327,7 +348,12 @@ fn literals(state: &State) -> Option<Vec<u64>> {
     state.transitions.iter().map(literal).collect()
 }
 
-fn value(id: u64, attributes: &[Value], attempt: &Attempt<'_>, e: &TExpr) -> Result<Value, EvalError> {
+fn value(
+    id: u64,
+    attributes: &[Value],
+    attempt: &Attempt<'_>,
+    e: &TExpr,
+) -> Result<Value, EvalError> {
     let mut scope = Scope {
         id: id as i64,
         seq: attempt.seq as i64,
@@ -352,7 +378,8 @@ struct Live {
 
 impl Live {
     fn of(population: &Population, events: &[bool]) -> Live {
-        let transitions: Vec<&Transition> = population.states.iter().flat_map(|s| &s.transitions).collect();
+        let transitions: Vec<&Transition> =
+            population.states.iter().flat_map(|s| &s.transitions).collect();
         let mut live = Live {
             attributes: vec![false; population.attributes.len()],
             lets: transitions.iter().map(|t| vec![false; t.lets.len()]).collect(),
@@ -405,7 +432,12 @@ impl Live {
 }
 
 fn expressions(emit: &Emit) -> impl Iterator<Item = &TExpr> {
-    emit.when.iter().chain(&emit.fields).chain([&emit.key]).chain(&emit.timestamp).chain(&emit.headers)
+    emit.when
+        .iter()
+        .chain(&emit.fields)
+        .chain([&emit.key])
+        .chain(&emit.timestamp)
+        .chain(&emit.headers)
 }
 
 /// All leaves of an expression.

@@ -76,7 +76,9 @@ fn three(p: &str, count: u64, ticks: u64) -> Model {
 /// cells' probabilities. A wait that is one tick off empties or doubles a whole cell for every p here.
 #[test]
 fn first_and_later_waits_are_geometric() {
-    for (text, p, ticks) in [("50", 0.5, 200), ("90", 0.9, 100), ("3", 0.03, 3_000), ("0.2", 0.002, 40_000)] {
+    for (text, p, ticks) in
+        [("50", 0.5, 200), ("90", 0.9, 100), ("3", 0.03, 3_000), ("0.2", 0.002, 40_000)]
+    {
         let model = three(text, 20_000, ticks);
         let outcome = simulate(&model);
         let ticks = self::ticks(&model, &outcome);
@@ -129,13 +131,31 @@ fn transitions_are_chosen_by_their_probabilities() {
     for shares in [
         vec![("70%", 70.0), ("30%", 30.0)],
         vec![("5%", 5.0), ("0%", 0.0), ("20%", 20.0), ("25.5%", 25.5), ("1%", 1.0)],
-        vec![("8%", 8.0), ("2%", 2.0), ("8%", 8.0), ("2%", 2.0), ("8%", 8.0), ("2%", 2.0), ("8%", 8.0), ("2%", 2.0), ("8%", 8.0), ("2%", 2.0)],
-        vec![("10.0 + 5.0", 15.0), ("30%", 30.0), ("double(id) * 0.0", 0.0), ("double(id) * 0.0 + 40.0", 40.0)],
+        vec![
+            ("8%", 8.0),
+            ("2%", 2.0),
+            ("8%", 8.0),
+            ("2%", 2.0),
+            ("8%", 8.0),
+            ("2%", 2.0),
+            ("8%", 8.0),
+            ("2%", 2.0),
+            ("8%", 8.0),
+            ("2%", 2.0),
+        ],
+        vec![
+            ("10.0 + 5.0", 15.0),
+            ("30%", 30.0),
+            ("double(id) * 0.0", 0.0),
+            ("double(id) * 0.0 + 40.0", 40.0),
+        ],
     ] {
         let transitions: String = shares
             .iter()
             .enumerate()
-            .map(|(i, (text, _))| format!("          t{i}: {{ to: done, probability: {text}, emit: e }}\n"))
+            .map(|(i, (text, _))| {
+                format!("          t{i}: {{ to: done, probability: {text}, emit: e }}\n")
+            })
             .collect();
         let model = compiled(&format!(
             "seed: 4\nclock: {{ start: 0, tick: 1s, ticks: 300 }}\nsubjects:\n  u:\n    count: 20000\n    states:\n      \
@@ -189,9 +209,10 @@ impl Chain {
             let (m1, m2) = (first.clone(), second.clone());
             for (s, moves) in self.moves.iter().enumerate() {
                 let stay = 1.0 - moves.iter().map(|m| m.0).sum::<f64>();
-                first[s] = stay * m1[s] + moves.iter().map(|(p, to)| p * (1.0 + m1[*to])).sum::<f64>();
-                second[s] =
-                    stay * m2[s] + moves.iter().map(|(p, to)| p * (1.0 + 2.0 * m1[*to] + m2[*to])).sum::<f64>();
+                first[s] =
+                    stay * m1[s] + moves.iter().map(|(p, to)| p * (1.0 + m1[*to])).sum::<f64>();
+                second[s] = stay * m2[s]
+                    + moves.iter().map(|(p, to)| p * (1.0 + 2.0 * m1[*to] + m2[*to])).sum::<f64>();
             }
         }
         let mean = first[self.initial];
@@ -221,7 +242,8 @@ impl Chain {
 /// Power: z-test of n = 60,000 subjects, sd = 3.40: a mean off by 0.11 (2.8%).
 #[test]
 fn attempts_of_the_banking_model() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/banking/model.yaml");
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/banking/model.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let n = 60_000u32;
     let counts = vec![(None, u64::from(n))];
@@ -232,7 +254,12 @@ fn attempts_of_the_banking_model() {
     let outcome = simulate(&model);
     let attempts: u64 = outcome.attempts[0].iter().sum();
     let z = (attempts as f64 / f64::from(n) - mean) / (variance / f64::from(n)).sqrt();
-    assert!(normal_p(z) > ALPHA, "{} attempts a subject, {mean} expected, sd {}: z = {z}", attempts as f64 / f64::from(n), variance.sqrt());
+    assert!(
+        normal_p(z) > ALPHA,
+        "{} attempts a subject, {mean} expected, sd {}: z = {z}",
+        attempts as f64 / f64::from(n),
+        variance.sqrt()
+    );
 }
 
 /// Shares of the states after a long time, and their limit.
@@ -282,7 +309,11 @@ fn blocked_attempts_draw_anew() {
     let mut seen: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
     for e in &outcome.events {
         let at = seen.entry(e.position.id).or_default();
-        assert_eq!(e.fields[0], Value::Int(at.len() as i64 + 1).into(), "a blocked attempt changed something");
+        assert_eq!(
+            e.fields[0],
+            Value::Int(at.len() as i64 + 1).into(),
+            "a blocked attempt changed something"
+        );
         at.push((e.position.time_ms as u64 / 1000, e.position.seq));
     }
     assert_eq!(seen.len(), 20_000);
@@ -296,7 +327,8 @@ fn blocked_attempts_draw_anew() {
         let value = geometric(&waits, p);
         assert!(value > ALPHA, "{what}: {value}");
     }
-    let (attempts, blocked): (u64, u64) = (outcome.attempts[0].iter().sum(), outcome.blocked[0].iter().sum());
+    let (attempts, blocked): (u64, u64) =
+        (outcome.attempts[0].iter().sum(), outcome.blocked[0].iter().sum());
     assert_eq!(attempts - blocked, 40_000);
 }
 
@@ -319,7 +351,8 @@ fn subjects_are_independent() {
         population("v")
     ));
     let ticks = ticks(&model, &simulate(&model));
-    let cell = |wait: u64| ((-libm::expm1(wait as f64 * libm::log1p(-0.001)) * 8.0) as usize).min(7);
+    let cell =
+        |wait: u64| ((-libm::expm1(wait as f64 * libm::log1p(-0.001)) * 8.0) as usize).min(7);
     let first = |p, id| cell(ticks[&(p, id)][0]);
     let second = |p, id| cell(ticks[&(p, id)][1] - ticks[&(p, id)][0] - 1);
     type Pair<'a> = (&'static str, Box<dyn Fn(u64) -> (usize, usize) + 'a>);

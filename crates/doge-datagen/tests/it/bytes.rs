@@ -42,7 +42,8 @@ pub fn bytes(spec: &RunSpec, csv: bool) -> Vec<u8> {
     let path = folder.path().join(if csv { "out.csv" } else { "out.jsonl" });
     let mut to = from_text(path.to_str().unwrap()).unwrap();
     if !csv {
-        to.envelope = Some(doge_core::source::Spanned::new(true, doge_core::source::Span::COMMAND_LINE));
+        to.envelope =
+            Some(doge_core::source::Spanned::new(true, doge_core::source::Span::COMMAND_LINE));
     }
     let spec = RunSpec { to: vec![to], ..spec.clone() };
     if let Err(e) = run(&spec) {
@@ -57,7 +58,9 @@ fn lines(bytes: &[u8]) -> Vec<&[u8]> {
 
 /// FNV-1a of 64 bits.
 fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// Compares with a committed file, or writes it under `UPDATE_EXPECT=1`.
@@ -73,8 +76,15 @@ fn golden(name: &str, got: &[u8]) -> Result<(), String> {
     }
     let at = lines(&want).iter().zip(lines(got)).position(|(a, b)| *a != b);
     let at = at.unwrap_or(lines(&want).len().min(lines(got).len()));
-    let show = |bytes: &[u8]| String::from_utf8_lossy(lines(bytes).get(at).copied().unwrap_or_default()).into_owned();
-    Err(format!("{name}, line {}:\n  golden {}\n  now    {}", at + 1, show(&want).trim_end(), show(got).trim_end()))
+    let show = |bytes: &[u8]| {
+        String::from_utf8_lossy(lines(bytes).get(at).copied().unwrap_or_default()).into_owned()
+    };
+    Err(format!(
+        "{name}, line {}:\n  golden {}\n  now    {}",
+        at + 1,
+        show(&want).trim_end(),
+        show(got).trim_end()
+    ))
 }
 
 /// Golden bytes of every model: its first events, and a digest of all of them. Debug and release
@@ -82,27 +92,43 @@ fn golden(name: &str, got: &[u8]) -> Result<(), String> {
 #[test]
 fn golden_files() {
     let mut problems = Vec::new();
-    let mut digests = String::from("# model, events, bytes, FNV-1a of 64 bits: the whole run, JSON lines in envelopes\n");
+    let mut digests = String::from(
+        "# model, events, bytes, FNV-1a of 64 bits: the whole run, JSON lines in envelopes\n",
+    );
     for (name, spec) in models() {
         let whole = bytes(&spec, false);
-        let _ = writeln!(digests, "{name} {} {} {:016x}", lines(&whole).len(), whole.len(), digest(&whole));
+        let _ = writeln!(
+            digests,
+            "{name} {} {} {:016x}",
+            lines(&whole).len(),
+            whole.len(),
+            digest(&whole)
+        );
         let first = bytes(&RunSpec { max_events: Some(LINES), ..spec.clone() }, false);
         assert!(whole.starts_with(&first), "{name}: --max-events is no prefix");
         problems.extend(golden(&format!("{name}.jsonl"), &first).err());
     }
     let (name, everything) = models().swap_remove(2);
     assert_eq!(name, "everything");
-    let table = bytes(&RunSpec { events: vec!["page_view".into()], max_events: Some(LINES), ..everything }, true);
+    let table = bytes(
+        &RunSpec { events: vec!["page_view".into()], max_events: Some(LINES), ..everything },
+        true,
+    );
     problems.extend(golden("everything_page_view.csv", &table).err());
     problems.extend(golden("digests.txt", digests.as_bytes()).err());
-    assert!(problems.is_empty(), "a breaking change, if it is meant (see testdata/golden/README.md):\n{}", problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "a breaking change, if it is meant (see testdata/golden/README.md):\n{}",
+        problems.join("\n")
+    );
     let kept = std::fs::read_dir(root().join("testdata/golden")).unwrap().count();
     assert_eq!(kept, models().len() + 3, "files in testdata/golden that no test reads");
 }
 
 /// A model with enough subjects for several threads (there is at least one thread for 2,048).
 fn crowded(spec: &RunSpec) -> RunSpec {
-    let source = std::sync::Arc::new(doge_core::source::Source::new("model", spec.model.text.clone()));
+    let source =
+        std::sync::Arc::new(doge_core::source::Source::new("model", spec.model.text.clone()));
     let loaded = doge_core::compile::load(&source, &Overrides::default()).unwrap();
     let counts: Vec<(Option<String>, u64)> = loaded
         .model
@@ -121,7 +147,12 @@ fn one_digest_for_each_model() {
     for (name, spec) in models() {
         let spec = crowded(&spec);
         let whole = bytes(&spec, false);
-        let report = run(&RunSpec { to: vec![from_text("null").unwrap()], threads: Some(2), ..spec.clone() }).unwrap();
+        let report = run(&RunSpec {
+            to: vec![from_text("null").unwrap()],
+            threads: Some(2),
+            ..spec.clone()
+        })
+        .unwrap();
         assert_eq!(report.threads, 2, "{name} runs on one thread only");
         for (threads, window_ticks, memory) in [
             (2, None, None),
@@ -131,18 +162,28 @@ fn one_digest_for_each_model() {
             (2, None, Some(8 << 20)),
             (5, Some(1000), None),
         ] {
-            let other = bytes(&RunSpec { threads: Some(threads), window_ticks, memory, ..spec.clone() }, false);
-            let what = format!("{name}: {threads} threads, windows {window_ticks:?}, memory {memory:?}");
+            let other = bytes(
+                &RunSpec { threads: Some(threads), window_ticks, memory, ..spec.clone() },
+                false,
+            );
+            let what =
+                format!("{name}: {threads} threads, windows {window_ticks:?}, memory {memory:?}");
             assert_eq!((other.len(), digest(&other)), (whole.len(), digest(&whole)), "{what}");
         }
         let mut shards = Vec::new();
         for k in 1..=3 {
-            shards.push(bytes(&RunSpec { shard: Some((k, 3)), threads: Some(2), ..spec.clone() }, false));
+            shards.push(bytes(
+                &RunSpec { shard: Some((k, 3)), threads: Some(2), ..spec.clone() },
+                false,
+            ));
         }
         for shard in &shards {
             let mut rest = lines(&whole).into_iter();
             let in_order = lines(shard).into_iter().all(|line| rest.any(|l| l == line));
-            assert!(in_order, "{name}: a shard has lines that the whole has not, or in another order");
+            assert!(
+                in_order,
+                "{name}: a shard has lines that the whole has not, or in another order"
+            );
         }
         let mut parts: Vec<&[u8]> = shards.iter().flat_map(|s| lines(s)).collect();
         let mut all = lines(&whole);
@@ -159,13 +200,25 @@ fn max_events_is_a_prefix() {
         let spec = crowded(&spec);
         let whole = bytes(&spec, false);
         let all = lines(&whole);
-        for (n, threads, window_ticks) in
-            [(0, 1, None), (1, 2, None), (all.len() / 2, 1, Some(1)), (all.len() / 3, 2, Some(3)), (all.len(), 2, None), (all.len() + 5, 1, None)]
-        {
+        for (n, threads, window_ticks) in [
+            (0, 1, None),
+            (1, 2, None),
+            (all.len() / 2, 1, Some(1)),
+            (all.len() / 3, 2, Some(3)),
+            (all.len(), 2, None),
+            (all.len() + 5, 1, None),
+        ] {
             let max_events = Some(n as u64);
-            let cut = bytes(&RunSpec { max_events, threads: Some(threads), window_ticks, ..spec.clone() }, false);
+            let cut = bytes(
+                &RunSpec { max_events, threads: Some(threads), window_ticks, ..spec.clone() },
+                false,
+            );
             let want = all[..n.min(all.len())].concat();
-            assert!(cut == want, "{name}: --max-events {n} on {threads} threads gives {} lines", lines(&cut).len());
+            assert!(
+                cut == want,
+                "{name}: --max-events {n} on {threads} threads gives {} lines",
+                lines(&cut).len()
+            );
         }
     }
 }
@@ -179,11 +232,19 @@ fn longer_larger_and_less() {
         let whole = bytes(&base, false);
         let mut longer = base.clone();
         longer.overrides.length = Some(Length::Ticks(11));
-        assert!(bytes(&longer, false).starts_with(&whole), "{name}: a longer run begins differently");
+        assert!(
+            bytes(&longer, false).starts_with(&whole),
+            "{name}: a longer run begins differently"
+        );
 
         let mut larger = base.clone();
         larger.overrides.counts.iter_mut().for_each(|c| c.1 += 1_000);
-        larger.subjects = base.overrides.counts.iter().map(|(p, n)| SubjectRange { population: p.clone(), ids: 0..*n }).collect();
+        larger.subjects = base
+            .overrides
+            .counts
+            .iter()
+            .map(|(p, n)| SubjectRange { population: p.clone(), ids: 0..*n })
+            .collect();
         assert!(bytes(&larger, false) == whole, "{name}: more subjects change those there were");
 
         let event = lines(&whole).first().map(|l| {
@@ -192,8 +253,10 @@ fn longer_larger_and_less() {
         });
         if let Some(event) = event {
             let head = format!("{{\"event\":\"{event}\"");
-            let want: Vec<&[u8]> = lines(&whole).into_iter().filter(|l| l.starts_with(head.as_bytes())).collect();
-            let alone = bytes(&RunSpec { events: vec![event.clone()], threads: Some(2), ..base }, false);
+            let want: Vec<&[u8]> =
+                lines(&whole).into_iter().filter(|l| l.starts_with(head.as_bytes())).collect();
+            let alone =
+                bytes(&RunSpec { events: vec![event.clone()], threads: Some(2), ..base }, false);
             assert!(alone == want.concat(), "{name}: {event} alone differs");
         }
     }

@@ -83,7 +83,12 @@ fn int(v: &Value, name: &str) -> i64 {
 }
 
 fn holds(v: &Value) -> Holds {
-    Holds { balance: int(v, "balance"), loan: int(v, "loan"), last: int(v, "last"), payments: int(v, "payments") }
+    Holds {
+        balance: int(v, "balance"),
+        loan: int(v, "loan"),
+        last: int(v, "last"),
+        payments: int(v, "payments"),
+    }
 }
 
 /// Where a transition may start and where it ends.
@@ -127,9 +132,18 @@ fn every_subject_of_the_banking_model() {
         last_key = key;
 
         let (event, from, to) = steps(trigger);
-        assert_eq!((record["event"].as_str(), v["from"].as_str(), v["to"].as_str()), (Some(event), Some(from), Some(to)), "{line}");
+        assert_eq!(
+            (record["event"].as_str(), v["from"].as_str(), v["to"].as_str()),
+            (Some(event), Some(from), Some(to)),
+            "{line}"
+        );
         let (before, after) = (holds(&v["before"]), holds(&v["after"]));
-        let fresh = User { state: "offline".into(), seq: 0, time: String::new(), holds: Holds { balance: before.balance, loan: 0, last: 0, payments: 0 } };
+        let fresh = User {
+            state: "offline".into(),
+            seq: 0,
+            time: String::new(),
+            holds: Holds { balance: before.balance, loan: 0, last: 0, payments: 0 },
+        };
         let user = users.entry(id).or_insert(fresh);
         if user.seq == 0 {
             assert!((0..=999).contains(&before.balance), "an initial balance: {line}");
@@ -156,9 +170,16 @@ fn every_subject_of_the_banking_model() {
             "spending" => {
                 assert!((10..=99).contains(&amount), "{line}");
                 assert!(amount <= before.balance, "the guard was not respected: {line}");
-                Holds { balance: before.balance - amount, last: amount, payments: before.payments + 1, ..before }
+                Holds {
+                    balance: before.balance - amount,
+                    last: amount,
+                    payments: before.payments + 1,
+                    ..before
+                }
             }
-            "take_loan" => Holds { balance: before.balance + 10_000, loan: before.loan + 10_000, ..before },
+            "take_loan" => {
+                Holds { balance: before.balance + 10_000, loan: before.loan + 10_000, ..before }
+            }
             _ => before,
         };
         assert_eq!(after, want, "{line}");
@@ -170,5 +191,8 @@ fn every_subject_of_the_banking_model() {
     assert_eq!(users.len(), 300);
     assert_eq!(seen.len(), 7, "{seen:?}");
     assert!(seen.values().all(|n| *n > 30), "{seen:?}");
-    assert!(skipped > 100 && (0..10).contains(&poorest), "{skipped} attempts blocked, poorest {poorest}");
+    assert!(
+        skipped > 100 && (0..10).contains(&poorest),
+        "{skipped} attempts blocked, poorest {poorest}"
+    );
 }

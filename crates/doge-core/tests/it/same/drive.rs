@@ -71,17 +71,20 @@ fn workers(program: &Arc<Program>, tuning: Tuning, n: usize) -> Outcome {
     while let Some(mut window) = engine.next_window() {
         let limit = engine.limit(n);
         let groups = engine.groups(&window, n);
-        let reached: Vec<u64> =
-            workers.iter_mut().zip(groups).map(|(w, cells)| w.simulate(program, &window, limit, cells)).collect();
+        let reached: Vec<u64> = workers
+            .iter_mut()
+            .zip(groups)
+            .map(|(w, cells)| w.simulate(program, &window, limit, cells))
+            .collect();
         engine.settle(&mut window, &reached, &mut workers);
         let failure = first(&workers).filter(|f| f.is_within(&window));
         let refs: Vec<&Worker> = workers.iter().collect();
         let mut ordered = Ordered::default();
         for bucket in 0..window.buckets() {
             ordered.runs(program, &window, &refs, bucket, &mut |run| {
-                let kept = run
-                    .events(&program.layout)
-                    .filter(|e| failure.as_ref().is_none_or(|f| f.is_after(program, &e.position())));
+                let kept = run.events(&program.layout).filter(|e| {
+                    failure.as_ref().is_none_or(|f| f.is_after(program, &e.position()))
+                });
                 outcome.events.extend(kept.map(|e| seen(&e, &program.layout)));
             });
         }

@@ -22,7 +22,8 @@ pub fn compiled(text: &str) -> Model {
 
 /// A model from its text, with parts replaced.
 pub fn compiled_with(text: &str, overrides: &Overrides) -> Model {
-    try_compiled(text, overrides).unwrap_or_else(|problems| panic!("the model does not compile:\n{problems}\n{text}"))
+    try_compiled(text, overrides)
+        .unwrap_or_else(|problems| panic!("the model does not compile:\n{problems}\n{text}"))
 }
 
 /// The same, or what is wrong with it.

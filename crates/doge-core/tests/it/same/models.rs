@@ -83,8 +83,18 @@ pub struct Size {
 
 /// A model as text.
 pub fn model(tape: &mut Tape<'_>, size: Size) -> String {
-    let mut out = format!("seed: {}\nparams: {{ pi: {}, pd: {}.5, ps: 'x y', pb: true }}\n", tape.pick(5), 1 + tape.pick(4), tape.pick(3));
-    let start = tape.of(&["0", "2022-02-11T03:21:48Z", "1969-12-31T23:59:00.001Z", "2024-03-30T22:00:00+01:00"]);
+    let mut out = format!(
+        "seed: {}\nparams: {{ pi: {}, pd: {}.5, ps: 'x y', pb: true }}\n",
+        tape.pick(5),
+        1 + tape.pick(4),
+        tape.pick(3)
+    );
+    let start = tape.of(&[
+        "0",
+        "2022-02-11T03:21:48Z",
+        "1969-12-31T23:59:00.001Z",
+        "2024-03-30T22:00:00+01:00",
+    ]);
     let tick = tape.of(&["1m", "1ms", "250ms", "7d"]);
     let ticks = 1 + tape.pick(size.ticks);
     let _ = writeln!(out, "clock: {{ start: {start}, tick: {tick}, ticks: {ticks} }}\nsubjects:");
@@ -108,7 +118,13 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn population(tape: &mut Tape<'_>, out: &mut String, p: usize, size: Size, events: &mut Vec<(String, Env)>) {
+fn population(
+    tape: &mut Tape<'_>,
+    out: &mut String,
+    p: usize,
+    size: Size,
+    events: &mut Vec<(String, Env)>,
+) {
     let attributes = attributes(tape, size.risky);
     let count = tape.pick(size.subjects) + usize::from(p == 0);
     let _ = writeln!(out, "  p{p}:\n    count: {count}");
@@ -121,13 +137,15 @@ fn population(tape: &mut Tape<'_>, out: &mut String, p: usize, size: Size, event
         }
     }
     let names: Vec<Name> = attributes.into_iter().map(|a| a.name).collect();
-    let seen = Env { names: names.clone(), draws: true, clock: true, event: false, risky: size.risky };
+    let seen =
+        Env { names: names.clone(), draws: true, clock: true, event: false, risky: size.risky };
     // Events that any transition of the population may emit; the first may serve all populations.
     let mut own: Vec<String> = Vec::new();
     for e in 0..1 + tape.pick(3) {
         let name = format!("e{p}_{e}");
         let mut env = Env { event: true, ..seen.clone() };
-        env.names.extend(names.iter().map(|n| Name { text: format!("old.{}", n.text), ..n.clone() }));
+        env.names
+            .extend(names.iter().map(|n| Name { text: format!("old.{}", n.text), ..n.clone() }));
         own.push(name.clone());
         events.push((name, env));
     }
@@ -161,7 +179,12 @@ fn attributes(tape: &mut Tape<'_>, risky: bool) -> Vec<Attribute> {
     for i in 0..tape.pick(7) {
         let k = tape.pick(6);
         let nullable = tape.once_in(4);
-        let env = Env { names: made.iter().map(|a| a.name.clone()).collect(), draws: true, risky: risky && tape.once_in(4), ..Env::default() };
+        let env = Env {
+            names: made.iter().map(|a| a.name.clone()).collect(),
+            draws: true,
+            risky: risky && tape.once_in(4),
+            ..Env::default()
+        };
         let init = match nullable {
             true => format!("nullable({})", NAMES[k]),
             false => expr(tape, &env, TYPES[k], 3),
@@ -243,7 +266,12 @@ fn transition(
         if i == 0 {
             out.push_str("            set:\n");
         }
-        let _ = writeln!(out, "              {}: {}", names[a].text, quoted(&assigned(tape, &env, &names[a])));
+        let _ = writeln!(
+            out,
+            "              {}: {}",
+            names[a].text,
+            quoted(&assigned(tape, &env, &names[a]))
+        );
     }
     let mut emits: Vec<String> = Vec::new();
     for _ in 0..1 + tape.pick(3) {
@@ -253,7 +281,8 @@ fn transition(
         // An event that only this transition emits may read its lets.
         let name = format!("own_{place}");
         let mut env = Env { event: true, ..env.clone() };
-        env.names.extend(names.iter().map(|n| Name { text: format!("old.{}", n.text), ..n.clone() }));
+        env.names
+            .extend(names.iter().map(|n| Name { text: format!("old.{}", n.text), ..n.clone() }));
         events.push((name.clone(), env));
         emits.insert(tape.pick(emits.len() + 1), name.clone());
         if tape.once_in(3) {
@@ -272,10 +301,17 @@ fn assigned(tape: &mut Tape<'_>, env: &Env, to: &Name) -> String {
         match tape.pick(4) {
             0 => return "null".into(),
             1 => {
-                let other = env.names.iter().find(|n| n.ty == to.ty && n.nullable && n.text != to.text);
+                let other =
+                    env.names.iter().find(|n| n.ty == to.ty && n.nullable && n.text != to.text);
                 return other.map_or(to.text.clone(), |n| n.text.clone());
             }
-            2 => return format!("{} ? {} : null", expr(tape, env, Bool, 1), bounded(tape, env, to.ty)),
+            2 => {
+                return format!(
+                    "{} ? {} : null",
+                    expr(tape, env, Bool, 1),
+                    bounded(tape, env, to.ty)
+                );
+            }
             _ => {}
         }
     }
@@ -293,7 +329,9 @@ fn bounded(tape: &mut Tape<'_>, env: &Env, ty: Ty) -> String {
         Ty::String if e.len() > 10 => format!("size({e}) > 40 ? 'z' : {e}"),
         Duration if e.len() > 20 => format!("clamp({e}, duration('0s'), duration('9h'))"),
         Timestamp if e.len() > 20 => {
-            format!("clamp({e}, timestamp('1990-01-01T00:00:00Z'), timestamp('2090-01-01T00:00:00Z'))")
+            format!(
+                "clamp({e}, timestamp('1990-01-01T00:00:00Z'), timestamp('2090-01-01T00:00:00Z'))"
+            )
         }
         _ => e,
     }
@@ -353,11 +391,17 @@ fn expr(tape: &mut Tape<'_>, env: &Env, ty: Ty, depth: usize) -> String {
     // The same forms for every type.
     match tape.pick(12) {
         1 => {
-            let (c, a, b) = (expr(tape, env, Bool, d), expr(tape, env, ty, d), expr(tape, env, ty, d));
+            let (c, a, b) =
+                (expr(tape, env, Bool, d), expr(tape, env, ty, d), expr(tape, env, ty, d));
             return format!("({c} ? {a} : {b})");
         }
         2 => {
-            let nullable = env.names.iter().filter(|n| n.nullable && n.ty == ty).map(|n| n.text.clone()).collect::<Vec<_>>();
+            let nullable = env
+                .names
+                .iter()
+                .filter(|n| n.nullable && n.ty == ty)
+                .map(|n| n.text.clone())
+                .collect::<Vec<_>>();
             if !nullable.is_empty() {
                 let (x, y) = (nullable[tape.pick(nullable.len())].clone(), expr(tape, env, ty, d));
                 return format!("coalesce({x}, {y})");
@@ -395,9 +439,22 @@ fn expr(tape: &mut Tape<'_>, env: &Env, ty: Ty, depth: usize) -> String {
                 let a = int(tape);
                 format!("({a} + uniform(-3, 3))")
             }
-            8 if env.draws => tape.of(&["poisson(2.5)", "zipf(9, 1.1)", "poisson(double(id) + 0.5)", "zipf(id + 1, 0.8)"]).into(),
+            8 if env.draws => tape
+                .of(&[
+                    "poisson(2.5)",
+                    "zipf(9, 1.1)",
+                    "poisson(double(id) + 0.5)",
+                    "zipf(id + 1, 0.8)",
+                ])
+                .into(),
             9 => format!("size({})", expr(tape, env, Ty::String, d)),
-            10 => tape.of(&["getHours('Europe/Warsaw')", "getDayOfWeek()", "getMilliseconds()", "getFullYear()"])
+            10 => tape
+                .of(&[
+                    "getHours('Europe/Warsaw')",
+                    "getDayOfWeek()",
+                    "getMilliseconds()",
+                    "getFullYear()",
+                ])
                 .to_owned()
                 .to_string()
                 .as_str()
@@ -412,11 +469,20 @@ fn expr(tape: &mut Tape<'_>, env: &Env, ty: Ty, depth: usize) -> String {
             2 => format!("({} * {})", expr(tape, env, Double, d), tape.of(&["0.5", "2", "1.25"])),
             3 => format!("double({})", int(tape)),
             4 if env.draws => tape
-                .of(&["uniform(-1.5, 2.5)", "normal(10.0, 2.0)", "lognormal(20, 0.5)", "exponential(3)", "pareto(1, 2.5)", "uniform(0, double(id) + 0.5)"])
+                .of(&[
+                    "uniform(-1.5, 2.5)",
+                    "normal(10.0, 2.0)",
+                    "lognormal(20, 0.5)",
+                    "exponential(3)",
+                    "pareto(1, 2.5)",
+                    "uniform(0, double(id) + 0.5)",
+                ])
                 .into(),
             5 => format!("round({}, {})", expr(tape, env, Double, d), tape.pick(3)),
             6 => format!("max({}, {})", expr(tape, env, Double, d), expr(tape, env, Double, d)),
-            7 if env.risky => format!("({} / {})", expr(tape, env, Double, d), expr(tape, env, Double, d)),
+            7 if env.risky => {
+                format!("({} / {})", expr(tape, env, Double, d), expr(tape, env, Double, d))
+            }
             _ => format!("floor({})", expr(tape, env, Double, d)),
         },
         Bool => match tape.pick(11) {
@@ -430,27 +496,46 @@ fn expr(tape: &mut Tape<'_>, env: &Env, ty: Ty, depth: usize) -> String {
             3 => format!("!{}", leaf(tape, env, Bool)),
             4 if env.draws => tape.of(&["chance(0.5)", "chance(0.05)", "chance(0.95)"]).into(),
             5 => {
-                let nullable: Vec<String> = env.names.iter().filter(|n| n.nullable).map(|n| n.text.clone()).collect();
+                let nullable: Vec<String> =
+                    env.names.iter().filter(|n| n.nullable).map(|n| n.text.clone()).collect();
                 match nullable.is_empty() {
                     true => "(id == 1)".into(),
-                    false => format!("({} {} null)", nullable[tape.pick(nullable.len())], tape.of(&["==", "!="])),
+                    false => format!(
+                        "({} {} null)",
+                        nullable[tape.pick(nullable.len())],
+                        tape.of(&["==", "!="])
+                    ),
                 }
             }
             6 => format!("({} in [1, 2, {}])", int(tape), leaf(tape, env, Int)),
-            7 => format!("[{}, {}].{}(v, v > {})", int(tape), leaf(tape, env, Int), tape.of(&["exists", "all"]), leaf(tape, env, Int)),
+            7 => format!(
+                "[{}, {}].{}(v, v > {})",
+                int(tape),
+                leaf(tape, env, Int),
+                tape.of(&["exists", "all"]),
+                leaf(tape, env, Int)
+            ),
             8 => format!("{}.contains('a')", expr(tape, env, Ty::String, 0)),
             9 => format!("{}.matches('^[a-m]')", expr(tape, env, Ty::String, 0)),
             _ => format!("(id % 2 == {})", tape.pick(2)),
         },
         Ty::String => match tape.pick(6) {
-            0 => format!("({} + {})", expr(tape, env, Ty::String, d), expr(tape, env, Ty::String, d)),
+            0 => {
+                format!("({} + {})", expr(tape, env, Ty::String, d), expr(tape, env, Ty::String, d))
+            }
             1 => format!("string({})", int(tape)),
             2 => format!("string({})", expr(tape, env, Double, d)),
-            3 if env.draws => tape.of(&["uuid()", "choice(['red', 'ż', ''])", "weighted({'a': 1, 'bcdefghij': 2})"]).into(),
+            3 if env.draws => tape
+                .of(&["uuid()", "choice(['red', 'ż', ''])", "weighted({'a': 1, 'bcdefghij': 2})"])
+                .into(),
             4 => format!("string({})", expr(tape, env, tape_type(depth), 0)),
-            _ => format!("min({}, {})", expr(tape, env, Ty::String, d), leaf(tape, env, Ty::String)),
+            _ => {
+                format!("min({}, {})", expr(tape, env, Ty::String, d), leaf(tape, env, Ty::String))
+            }
         },
-        Timestamp => format!("({} + duration('{}h'))", expr(tape, env, Timestamp, d), tape.pick(30)),
+        Timestamp => {
+            format!("({} + duration('{}h'))", expr(tape, env, Timestamp, d), tape.pick(30))
+        }
         Duration => match tape.pick(3) {
             0 => format!("({} + {})", expr(tape, env, Duration, d), leaf(tape, env, Duration)),
             1 => format!("({} - {})", expr(tape, env, Timestamp, d), leaf(tape, env, Timestamp)),

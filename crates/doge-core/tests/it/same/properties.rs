@@ -5,18 +5,28 @@ use super::models::{self, Size, Tape};
 use super::{compiled, compiled_with, try_compiled, whole};
 use crate::reference::{self, Outcome, Part, Seen};
 use doge_core::batch::IdMap;
+use doge_core::draw::ScopeKey;
 use doge_core::engine::Tuning;
-use doge_core::model::{Model, Probability};
+use doge_core::model::{Model, PERCENT_100, Probability};
 use doge_core::spec::{Length, Overrides};
 use proptest::collection::vec;
 use proptest::prelude::any;
-use std::cell::RefCell;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use std::cell::RefCell;
 
 /// Runs a property on so many tapes, always the same ones. `DOGE_CASES=20` runs twenty times as many.
-fn for_all(seed: u8, cases: u32, longest: usize, property: impl Fn(&[u16]) -> Result<(), TestCaseError>) {
+fn for_all(
+    seed: u8,
+    cases: u32,
+    longest: usize,
+    property: impl Fn(&[u16]) -> Result<(), TestCaseError>,
+) {
     let factor = std::env::var("DOGE_CASES").ok().and_then(|f| f.parse::<u32>().ok()).unwrap_or(1);
-    let config = Config { cases: cases * factor, failure_persistence: None, max_shrink_iters: 4096, ..Config::default() };
+    let mut config =
+        Config { cases: cases * factor, failure_persistence: None, ..Config::default() };
+    if std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_none() {
+        config.max_shrink_iters = 4096;
+    }
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let tapes = vec(any::<u16>(), longest / 8..longest);
     if let Err(e) = TestRunner::new_with_rng(config, rng).run(&tapes, |tape| property(&tape)) {
@@ -29,7 +39,8 @@ const RISKY: Size = Size { risky: true, ..SMALL };
 
 /// Tunings that cut time, subjects and memory in every way, by the tape.
 fn tuning(tape: &mut Tape<'_>) -> Tuning {
-    let window_ticks = [None, Some(1), Some(2), Some(3), Some(7), Some(64), Some(300), Some(1000)][tape.pick(8)];
+    let window_ticks =
+        [None, Some(1), Some(2), Some(3), Some(7), Some(64), Some(300), Some(1000)][tape.pick(8)];
     let cell = [None, Some(1), Some(2), Some(5), Some(100)][tape.pick(5)];
     let limit = [None, Some(1), Some(2), Some(7), Some(40)][tape.pick(5)];
     let buffer_bytes = [1 << 20, 1, 64, 1000, 20_000][tape.pick(5)];
@@ -82,7 +93,12 @@ fn made(text: &str, size: Size) -> Result<Option<Model>, TestCaseError> {
 }
 
 /// Four ways of driving one model, which is to give `want`.
-fn driven(tape: &mut Tape<'_>, text: &str, model: &Model, want: &Outcome) -> Result<(), TestCaseError> {
+fn driven(
+    tape: &mut Tape<'_>,
+    text: &str,
+    model: &Model,
+    want: &Outcome,
+) -> Result<(), TestCaseError> {
     let program = program(model, all_ids(model), all_events(model));
     for _ in 0..4 {
         let (tuning, how) = (tuning(tape), how(tape));
@@ -130,11 +146,14 @@ impl Tally {
         self.events += outcome.events.len();
         self.attempts += outcome.attempts.iter().flatten().sum::<u64>();
         self.blocked += outcome.blocked.iter().flatten().sum::<u64>();
-        let transitions = || model.populations.iter().flat_map(|p| &p.states).flat_map(|s| &s.transitions);
-        self.dynamic += usize::from(transitions().any(|t| matches!(t.probability, Probability::Expr(_))));
+        let transitions =
+            || model.populations.iter().flat_map(|p| &p.states).flat_map(|s| &s.transitions);
+        self.dynamic +=
+            usize::from(transitions().any(|t| matches!(t.probability, Probability::Expr(_))));
         let attributes = model.populations.iter().flat_map(|p| &p.attributes);
         self.nullable += usize::from(attributes.clone().any(|a| a.ty.nullable));
-        self.suppressed += usize::from(transitions().flat_map(|t| &t.emits).any(|e| e.when.is_some()));
+        self.suppressed +=
+            usize::from(transitions().flat_map(|t| &t.emits).any(|e| e.when.is_some()));
     }
 
     fn check(&self) {
@@ -171,13 +190,18 @@ fn shards_merge_to_the_whole() {
     for_all(3, 60, 1000, |numbers| {
         let mut tape = Tape::new(numbers);
         let shards = 1 + tape.pick(5) as u64;
-        let text = models::model(&mut tape, Size { populations: 2, subjects: 300, ticks: 12, risky: false });
+        let text = models::model(
+            &mut tape,
+            Size { populations: 2, subjects: 300, ticks: 12, risky: false },
+        );
         let model = compiled(&text);
         let want = whole(&model);
         let mut events: Vec<Seen> = Vec::new();
         for k in 0..shards {
-            let ids = model.populations.iter().map(|p| IdMap::shard(0, p.count, k, shards)).collect();
-            let part = run(&program(&model, ids, all_events(&model)), tuning(&mut tape), how(&mut tape));
+            let ids =
+                model.populations.iter().map(|p| IdMap::shard(0, p.count, k, shards)).collect();
+            let part =
+                run(&program(&model, ids, all_events(&model)), tuning(&mut tape), how(&mut tape));
             for e in &part.events {
                 assert_eq!(e.position.id / 64 % shards, k, "block of subject {}", e.position.id);
             }
@@ -196,12 +220,19 @@ fn subjects_can_be_generated_alone() {
         let mut tape = Tape::new(numbers);
         let (from, len) = (tape.pick(200) as u64, tape.pick(150) as u64);
         let (shard, shards) = [(0, 1), (0, 2), (1, 2), (2, 3), (3, 4)][tape.pick(5)];
-        let text = models::model(&mut tape, Size { populations: 2, subjects: 300, ticks: 10, risky: false });
+        let text = models::model(
+            &mut tape,
+            Size { populations: 2, subjects: 300, ticks: 10, risky: false },
+        );
         let model = compiled(&text);
         let end = |count: u64| count.min(from + len);
-        let ids = model.populations.iter().map(|p| IdMap::shard(from.min(p.count), end(p.count), shard, shards));
+        let ids = model
+            .populations
+            .iter()
+            .map(|p| IdMap::shard(from.min(p.count), end(p.count), shard, shards));
         let program = program(&model, ids.collect(), all_events(&model));
-        let taken = |_: usize, id: u64| (from..from + len).contains(&id) && id / 64 % shards == shard;
+        let taken =
+            |_: usize, id: u64| (from..from + len).contains(&id) && id / 64 % shards == shard;
         let want = reference::run(&model, &Part { events: &all_events(&model), subjects: &taken });
         let what = format!("{from}..{} of shard {shard}/{shards}", from + len);
         same(&what, &text, &want, &run(&program, tuning(&mut tape), how(&mut tape)))
@@ -216,9 +247,11 @@ fn selected_events_are_the_whole_filtered() {
         let mut tape = Tape::new(numbers);
         let text = models::model(&mut tape, SMALL);
         let model = compiled(&text);
-        let chosen: Vec<bool> = model.events.iter().map(|e| e.emitted && tape.pick(3) == 1).collect();
+        let chosen: Vec<bool> =
+            model.events.iter().map(|e| e.emitted && tape.pick(3) == 1).collect();
         let mut want = whole(&model);
-        let is_chosen = |e: &Seen| model.events.iter().zip(&chosen).any(|(m, c)| *c && m.name == e.event);
+        let is_chosen =
+            |e: &Seen| model.events.iter().zip(&chosen).any(|(m, c)| *c && m.name == e.event);
         want.events.retain(is_chosen);
         let program = program(&model, all_ids(&model), chosen.clone());
         same("chosen", &text, &want, &run(&program, tuning(&mut tape), how(&mut tape)))
@@ -232,7 +265,8 @@ fn selected_events_of_failing_models() {
         let mut tape = Tape::new(numbers);
         let text = models::model(&mut tape, RISKY);
         let Some(model) = made(&text, RISKY)? else { return Ok(()) };
-        let chosen: Vec<bool> = model.events.iter().map(|e| e.emitted && tape.pick(2) == 1).collect();
+        let chosen: Vec<bool> =
+            model.events.iter().map(|e| e.emitted && tape.pick(2) == 1).collect();
         let want = reference::run(&model, &Part { events: &chosen, subjects: &|_, _| true });
         let program = program(&model, all_ids(&model), chosen.clone());
         same("chosen", &text, &want, &run(&program, tuning(&mut tape), how(&mut tape)))
@@ -248,12 +282,14 @@ fn longer_and_larger_runs_begin_with_the_others() {
         let model = compiled(&text);
         let short = whole(&model);
         let length = Some(Length::Ticks(model.clock.ticks * 2 + 5));
-        let counts = model.populations.iter().map(|p| (Some(p.name.clone()), p.count + 70)).collect();
+        let counts =
+            model.populations.iter().map(|p| (Some(p.name.clone()), p.count + 70)).collect();
         let longer = compiled_with(&text, &Overrides { length, counts, ..Overrides::default() });
         let program = program(&longer, all_ids(&longer), all_events(&longer));
         let mut long = run(&program, tuning(&mut tape), how(&mut tape));
         let end = model.clock.start_ms + model.clock.ticks as i64 * model.clock.tick_ms;
-        let was = |e: &Seen| e.position.id < model.populations[e.position.population as usize].count;
+        let was =
+            |e: &Seen| e.position.id < model.populations[e.position.population as usize].count;
         long.events.retain(|e| e.position.time_ms < end && was(e));
         same("prefix", &text, &short, &Outcome { events: long.events, ..short.clone() })
     });
@@ -303,7 +339,9 @@ fn sparse_and_long() {
 
 /// A state with `n` transitions of the given probabilities, an attribute for each.
 fn wide_model(n: usize, probability: impl Fn(usize) -> String) -> String {
-    let mut text = String::from("clock: { start: 0, tick: 1s, ticks: 60 }\nsubjects:\n  u:\n    count: 70\n    attributes:\n");
+    let mut text = String::from(
+        "clock: { start: 0, tick: 1s, ticks: 60 }\nsubjects:\n  u:\n    count: 70\n    attributes:\n",
+    );
     (0..n).for_each(|i| text.push_str(&format!("      a{i}: \"uniform(0, {i})\"\n")));
     text.push_str("    states:\n      s:\n        transitions:\n");
     for i in 0..n {
@@ -326,7 +364,13 @@ fn one_to_twenty_transitions() {
             let model = compiled(&text);
             let program = program(&model, all_ids(&model), all_events(&model));
             let tuning = Tuning { window_ticks: Some(9), ..Tuning::default() };
-            same(&format!("{n} transitions"), &text, &whole(&model), &run(&program, tuning, How::Workers(1))).unwrap();
+            same(
+                &format!("{n} transitions"),
+                &text,
+                &whole(&model),
+                &run(&program, tuning, How::Workers(1)),
+            )
+            .unwrap();
         }
     }
 }
@@ -341,7 +385,13 @@ fn three_hundred_attributes() {
     let program = program(&model, all_ids(&model), all_events(&model));
     assert!(program.populations[0].registers > 256);
     for how in [How::Workers(1), How::Workers(4), How::Advance(7)] {
-        same(&format!("{how:?}"), &text, &want, &run(&program, Tuning { cell: Some(9), ..Tuning::default() }, how)).unwrap();
+        same(
+            &format!("{how:?}"),
+            &text,
+            &want,
+            &run(&program, Tuning { cell: Some(9), ..Tuning::default() }, how),
+        )
+        .unwrap();
     }
 }
 
@@ -349,8 +399,10 @@ fn three_hundred_attributes() {
 #[test]
 fn the_bank_of_models() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(root.join("testdata/models")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(root.join("testdata/models"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     paths.push(root.join("examples/banking/model.yaml"));
     paths.sort();
     assert!(paths.len() > 12);
@@ -376,7 +428,9 @@ fn the_bank_of_models() {
 /// A constant that is no finite number stops the run where an event would show it, not before.
 #[test]
 fn infinite_constants_stop_the_run() {
-    for (init, field) in [("1.0", "x / 0.0"), ("1.0 / 0.0", "x"), ("1.0", "1.0 / 0.0"), ("1.0 / 0.0", "old.x")] {
+    for (init, field) in
+        [("1.0", "x / 0.0"), ("1.0 / 0.0", "x"), ("1.0", "1.0 / 0.0"), ("1.0 / 0.0", "old.x")]
+    {
         let text = format!(
             "clock: {{ start: 0, tick: 1s, ticks: 90 }}\nsubjects:\n  u:\n    count: 3\n    attributes: {{ x: {init} }}\n    \
              states: {{ s: {{ transitions: {{ t: {{ probability: 10%, emit: [plain, shown] }} }} }} }}\n\
@@ -388,4 +442,85 @@ fn infinite_constants_stop_the_run() {
         let program = program(&model, all_ids(&model), all_events(&model));
         same("infinite", &text, &want, &run(&program, Tuning::default(), How::Workers(1))).unwrap();
     }
+}
+
+/// Texts that change often leave garbage, which is collected without a trace.
+#[test]
+fn texts_that_change_often() {
+    let text = "clock: { start: 0, tick: 1s, ticks: 500 }\nsubjects:\n  u:\n    count: 60\n    \
+        attributes: { a: \"''\", b: \"'b'\", c: nullable(string), n: 0 }\n    states:\n      s:\n        transitions:\n          \
+        t: { probability: 60%, set: { a: \"size(a) > 90 ? string(n) : a + uuid()\", b: a, c: \"n % 5 == 0 ? null : b\", n: n + 1 }, emit: e }\n          \
+        u: { probability: 10%, set: { c: \"coalesce(c, '') + '.'\" }, emit: e }\n\
+        events: { e: { fields: { a: a, b: b, c: c, was: old.a } } }\n";
+    let model = compiled(text);
+    let want = whole(&model);
+    let program = program(&model, all_ids(&model), all_events(&model));
+    for (window_ticks, how) in
+        [(Some(5), How::Workers(1)), (Some(60), How::Workers(2)), (None, How::Advance(17))]
+    {
+        let tuning = Tuning { window_ticks, ..Tuning::default() };
+        same(&format!("{how:?}"), text, &want, &run(&program, tuning, how)).unwrap();
+    }
+}
+
+/// A word that falls exactly on the border between two transitions takes the second, and one below it
+/// takes the first; in each of the forms that a choice has.
+#[test]
+fn choices_at_the_border() {
+    let scope = ScopeKey::population(0, "u");
+    let site = doge_core::draw::site(&["s", "#choice"]);
+    let border = |units: u64| (u128::from(units) << 64).div_ceil(u128::from(PERCENT_100)) as u64;
+    let mut found = [0; 2];
+    // About one word of 184,467 stands on a border or before one.
+    for id in 0..1_500_000u64 {
+        let w = scope.subject(id).step(1).word(site);
+        let below = (u128::from(w) * u128::from(PERCENT_100) >> 64) as u64;
+        let (units, chosen) = match w {
+            _ if border(below) == w && below > 0 => (below, 1),
+            _ if w.checked_add(1) == Some(border(below + 1)) && below + 1 < PERCENT_100 => {
+                (below + 1, 0)
+            }
+            _ => continue,
+        };
+        found[chosen] += 1;
+        // In two transitions, and in seven of which the border is the third.
+        for parts in [vec![units, PERCENT_100 - units], seven(units)] {
+            let transitions: String = parts
+                .iter()
+                .enumerate()
+                .map(|(i, u)| {
+                    format!(
+                        "t{i}: {{ probability: {}.{:012}%, emit: e }}, ",
+                        u / 1_000_000_000_000,
+                        u % 1_000_000_000_000
+                    )
+                })
+                .collect();
+            let text = format!(
+                "clock: {{ start: 0, tick: 1s, ticks: 1 }}\nsubjects: {{ u: {{ count: {}, states: {{ s: {{ transitions: {{ {transitions} }} }} }} }} }}\n\
+                 events: {{ e: {{ fields: {{ id: id }} }} }}\n",
+                id + 1
+            );
+            let model = compiled(&text);
+            let program = program(&model, vec![IdMap::range(id, id + 1)], all_events(&model));
+            let got = run(&program, Tuning::default(), How::Workers(1));
+            let last = if parts.len() == 2 { 0 } else { 2 };
+            assert_eq!(
+                got.events[0].trigger,
+                format!("t{}", last + chosen),
+                "subject {id}, word {w}\n{text}"
+            );
+            let taken = |_: usize, i: u64| i == id;
+            let want =
+                reference::run(&model, &Part { events: &all_events(&model), subjects: &taken });
+            same("border", &text, &want, &got).unwrap();
+        }
+    }
+    assert!(found[0] > 1 && found[1] > 1, "{found:?}");
+}
+
+/// Seven parts of 100 percent, the first three of which are `units` together.
+fn seven(units: u64) -> Vec<u64> {
+    let rest = PERCENT_100 - units;
+    vec![units / 2, 0, units - units / 2, rest / 4, rest / 4, rest / 4, rest - rest / 4 * 3]
 }
