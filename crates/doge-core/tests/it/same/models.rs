@@ -96,7 +96,12 @@ pub fn model(tape: &mut Tape<'_>, size: Size) -> String {
         "2024-03-30T22:00:00+01:00",
     ]);
     let tick = tape.of(&["1m", "1ms", "250ms", "7d"]);
-    let ticks = 1 + tape.pick(size.ticks);
+    // Windows of more than 256 ticks have several ticks in a bucket.
+    let ticks = if size.ticks > 100 && tape.once_in(6) {
+        260 + tape.pick(700)
+    } else {
+        1 + tape.pick(size.ticks)
+    };
     let _ = writeln!(out, "clock: {{ start: {start}, tick: {tick}, ticks: {ticks} }}\nsubjects:");
     let mut events = Vec::new();
     let populations = 1 + tape.pick(size.populations);

@@ -111,7 +111,7 @@ fn driven(
 #[test]
 fn however_it_is_driven() {
     let tally = RefCell::new(Tally::default());
-    for_all(1, 600, 1200, |numbers| {
+    for_all(1, 500, 1200, |numbers| {
         let tape = &mut Tape::new(numbers);
         // How it is driven comes first, so that shrinking the model does not change it.
         let mut how = Tape::new(&numbers[..numbers.len().min(12)]);
@@ -172,7 +172,7 @@ impl Tally {
 #[test]
 fn failures_too() {
     let tally = RefCell::new(Tally::default());
-    for_all(2, 600, 1200, |numbers| {
+    for_all(2, 500, 1200, |numbers| {
         let mut how = Tape::new(&numbers[..numbers.len().min(12)]);
         let text = models::model(&mut Tape::new(numbers), RISKY);
         let Some(model) = made(&text, RISKY)? else { return Ok(()) };
