@@ -6,6 +6,7 @@
 
 use doge_core::spec::{Length, Overrides};
 use doge_datagen::destination::from_text;
+use doge_datagen::error::{Cause, Error};
 use doge_datagen::run::run;
 use doge_datagen::spec::{ModelText, RunSpec, SubjectRange};
 use std::fmt::Write;
@@ -260,4 +261,103 @@ fn longer_larger_and_less() {
             assert!(alone == want.concat(), "{name}: {event} alone differs");
         }
     }
+}
+
+/// Few subjects fail, each in its own way; the first in event order ends the run.
+const FAILING: &str = "
+seed: 12
+clock: { start: 0, tick: 1s, ticks: 60 }
+subjects:
+  user:
+    count: 9000
+    attributes: { n: 'uniform(1, 9000)' }
+    states:
+      on:
+        transitions:
+          go: { probability: 2%, set: { n: n - 1 }, emit: [good, bad] }
+  late:
+    count: 3000
+    attributes: { p: 'uniform(0, 3000)' }
+    states:
+      on:
+        transitions:
+          a: { probability: 'p == 7 ? double(seven) : 1.0', set: { seven: seven + 20 }, emit: good }
+events:
+  good: { fields: { id: id, event: event_id } }
+  bad: { fields: { id: id, share: '100 / n' } }
+";
+
+/// A run that fails has written all events before the failure and none after, whatever ran it, and says
+/// the same; so does the subject alone.
+#[test]
+fn a_failing_run() {
+    let text = FAILING.replace("attributes: { p:", "attributes: { seven: 0, p:");
+    let base = RunSpec {
+        model: ModelText { name: "m.yaml".into(), text },
+        threads: Some(1),
+        ..RunSpec::default()
+    };
+    let failing = |spec: &RunSpec| -> (Vec<u8>, String, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        let spec = RunSpec { to: vec![from_text(path.to_str().unwrap()).unwrap()], ..spec.clone() };
+        match run(&spec) {
+            Err(Error::Stopped(stopped)) => match stopped.cause {
+                Cause::Expression(e) => {
+                    (std::fs::read(path.with_extension("jsonl.part")).unwrap(), e.message, e.notes)
+                }
+                _ => panic!("another cause"),
+            },
+            Err(e) => panic!("{e}"),
+            Ok(_) => panic!("the run does not fail"),
+        }
+    };
+    let (written, message, notes) = failing(&base);
+    assert!(message.contains("100 / 0"), "{message}");
+    assert!(lines(&written).len() > 1000, "{} lines, {notes:?}", lines(&written).len());
+    for (threads, window_ticks, memory) in [
+        (2, None, None),
+        (3, Some(1), None),
+        (2, Some(7), None),
+        (4, Some(1000), None),
+        (1, Some(3), Some(8 << 20)),
+    ] {
+        let spec = RunSpec { threads: Some(threads), window_ticks, memory, ..base.clone() };
+        let got = failing(&spec);
+        let what = format!("{threads} threads, windows {window_ticks:?}");
+        assert_eq!((got.0.len(), digest(&got.0)), (written.len(), digest(&written)), "{what}");
+        assert_eq!((&got.1, &got.2), (&message, &notes), "{what}");
+    }
+    // What does not fail goes on: the other event's lines begin with those written.
+    let good = bytes(
+        &RunSpec {
+            events: vec!["good".into()],
+            subjects: vec![range("user", 0..9000)],
+            ..base.clone()
+        },
+        false,
+    );
+    let is_good =
+        |l: &&[u8]| l.starts_with(b"{\"event\":\"good\"") && l.windows(10).any(|w| w == b"\"user/");
+    let before: Vec<&[u8]> = lines(&written).into_iter().filter(is_good).collect();
+    assert!(good.starts_with(&before.concat()));
+    // The subject alone, as the help says.
+    let id: u64 = notes[0].split([' ', ',']).nth(1).unwrap().parse().unwrap();
+    let alone = failing(&RunSpec { subjects: vec![range("user", id..id + 1)], ..base });
+    assert_eq!((alone.1, alone.2), (message, notes));
+    let own = format!("user/{id}/");
+    let want: Vec<&[u8]> = lines(&written)
+        .into_iter()
+        .filter(|l| {
+            let line = std::str::from_utf8(l).unwrap();
+            line.contains(&own)
+                || line.contains("\"event\":\"bad\"")
+                    && line.contains(&format!("\"value\":{{\"id\":{id},"))
+        })
+        .collect();
+    assert_eq!(alone.0, want.concat());
+}
+
+fn range(population: &str, ids: std::ops::Range<u64>) -> SubjectRange {
+    SubjectRange { population: Some(population.into()), ids }
 }
