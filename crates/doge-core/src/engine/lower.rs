@@ -80,6 +80,11 @@ fn is_dear(expr: &TExpr) -> bool {
     cost > 8
 }
 
+/// Whether an event can show a constant; a double that is not finite stops the run where it is emitted.
+fn is_shown(v: &Value) -> bool {
+    !matches!(v, Value::Double(d) if !d.is_finite())
+}
+
 /// Whether a value reads neither draws nor anything of the subject.
 fn is_constant(expr: &TExpr) -> Option<&Value> {
     match &expr.kind {
@@ -508,12 +513,12 @@ impl<'m> Lower<'m> {
     fn column(&mut self, e: &'m TExpr, slots: &mut Slots) -> Column {
         let cell = match &e.kind {
             TKind::Widen(inner) => return self.column(inner, slots),
-            TKind::Const(v) => Cell::Const(v.clone()),
+            TKind::Const(v) if is_shown(v) => Cell::Const(v.clone()),
             TKind::Id => Cell::Id,
             TKind::Seq => Cell::Seq,
             TKind::Time => Cell::Time,
             TKind::EventId => Cell::EventId,
-            TKind::Attr(i) | TKind::Old(i) if matches!(self.read[*i], Place::Const(_)) => match &self.read[*i] {
+            TKind::Attr(i) | TKind::Old(i) if matches!(&self.read[*i], Place::Const(v) if is_shown(v)) => match &self.read[*i] {
                 Place::Const(v) => Cell::Const(v.clone()),
                 _ => Cell::Id,
             },
