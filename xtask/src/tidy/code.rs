@@ -1,7 +1,6 @@
 //! Rules for source files.
 
 use super::{Complaint, File, is_test};
-use std::collections::BTreeSet;
 
 const MOST_LINES: usize = 800;
 
@@ -25,7 +24,6 @@ pub fn heads(files: &[File]) -> Vec<Complaint> {
 
 /// A file that no module names is dead: the compiler never sees it.
 pub fn orphans(files: &[File]) -> Vec<Complaint> {
-    let paths: BTreeSet<&str> = files.iter().map(|f| f.path.as_str()).collect();
     let mut complaints = Vec::new();
     for file in files.iter().filter(|f| f.is_rust()) {
         let Some((folder, name)) = file.path.rsplit_once('/') else { continue };
@@ -49,8 +47,7 @@ pub fn orphans(files: &[File]) -> Vec<Complaint> {
             format!("{folder}/main.rs"),
             format!("{folder}.rs"),
         ];
-        let parent_of =
-            |f: &&File| parents.iter().any(|p| *p == f.path) && paths.contains(f.path.as_str());
+        let parent_of = |f: &&File| parents.contains(&f.path);
         // The list of distributions names its modules itself.
         let names = |f: &File| {
             let lines = || f.text.lines().map(str::trim);
