@@ -3,6 +3,7 @@
 //! A chore is a module here and a line in [`CHORES`]. Not here: anything that a user of `doge` needs.
 
 mod json;
+mod mutants;
 mod packages;
 mod test;
 mod tidy;
@@ -25,6 +26,12 @@ const CHORES: &[Chore] = &[
         options: "[--quick]",
         summary: "everything that must hold before a change goes in",
         run: test::run,
+    },
+    Chore {
+        name: "mutants",
+        options: "[NAME...]",
+        summary: "which planted errors no test finds (long)",
+        run: mutants::run,
     },
     Chore {
         name: "tidy",

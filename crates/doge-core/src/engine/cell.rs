@@ -105,8 +105,9 @@ pub struct Worker {
     due: Vec<u32>,
     /// Records by population and bucket.
     pub buckets: Vec<Vec<Vec<u64>>>,
-    /// Events captured so far, by emit site.
-    pub counts: Vec<u64>,
+    /// By emit site: events captured where not every attempt that was made captures one, else events
+    /// that failed attempts did not come to.
+    counts: Vec<u64>,
     /// Records of ticks beyond the end of the last window, by population: tick and words of each.
     later: Vec<Vec<(u64, Vec<u64>)>>,
     /// Attempts by population and (flat) transition, over the whole run.
@@ -255,7 +256,9 @@ impl Worker {
             buckets.iter_mut().for_each(Vec::clear);
         }
         self.take_up(window);
-        let mut reach = Reach { to: window.to, left: limit.clamp(1, 1 << 40), refill: (limit / 8).max(256) };
+        // Less than 2^40, so that adding an attempt number cannot overflow.
+        let limit = limit.clamp(1, 1 << 40);
+        let mut reach = Reach { to: window.to, left: limit, refill: (limit / 8).max(256).min(limit) };
         for cell in cells {
             let p = &program.populations[cell.population];
             if p.registers <= 256 {
@@ -323,6 +326,17 @@ impl Worker {
                 bucket.truncate(kept);
             }
         }
+    }
+
+    /// Events captured so far, by emit site.
+    pub fn captured<'a>(&'a self, program: &'a Program) -> impl Iterator<Item = u64> + 'a {
+        self.counts.iter().zip(&program.captures).map(|(count, capture)| {
+            let (p, t) = (capture.population, capture.transition);
+            match capture.always {
+                true => self.attempts[p][t] - self.blocked[p][t] - count,
+                false => *count,
+            }
+        })
     }
 
     /// Whether records were put off.
@@ -443,6 +457,15 @@ impl Worker {
     fn fail(&mut self, program: &Program, failed: Failed) {
         let Failed { population, id, tick, seq, transition, in_probability, stop, attributes } = failed;
         let place = program.populations[population].code.place(stop.pc);
+        if let (Some(transition), false) = (transition, in_probability) {
+            let first = place.and_then(|p| p.pos).unwrap_or(0);
+            for (i, capture) in program.captures.iter().enumerate() {
+                let here = (capture.population, capture.transition) == (population, transition);
+                if capture.always && here && program.layout.sites[i].pos >= first {
+                    self.counts[i] += 1;
+                }
+            }
+        }
         let failure = Failure {
             tick,
             population,

@@ -106,11 +106,13 @@ pub struct Tuning {
     pub window_ticks: Option<u64>,
     /// Subjects of a cell, for tests.
     pub cell: Option<u64>,
+    /// Attempts that a worker makes in a window before it ends it earlier, for tests.
+    pub limit: Option<u64>,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Tuning { buffer_bytes: 256 << 20, window_ticks: None, cell: None }
+        Tuning { buffer_bytes: 256 << 20, window_ticks: None, cell: None, limit: None }
     }
 }
 
@@ -257,9 +259,10 @@ impl Engine {
 
     /// How many attempts a worker of `n` should make in a window at most.
     pub fn limit(&self, n: usize) -> u64 {
-        match self.tuning.window_ticks {
-            Some(_) => u64::MAX,
-            None => (self.goal * 2 / n as u64).max(1 << 10),
+        match (self.tuning.limit, self.tuning.window_ticks) {
+            (Some(limit), _) => limit.max(1),
+            (None, Some(_)) => u64::MAX,
+            (None, None) => (self.goal * 2 / n as u64).max(1 << 10),
         }
     }
 

@@ -5,3 +5,6 @@
 mod diagnostics;
 mod law;
 mod oracle;
+mod reference;
+mod same;
+mod whole;

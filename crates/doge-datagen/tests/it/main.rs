@@ -1,6 +1,8 @@
 //! One binary for all integration tests: linking is the slow part.
 
+mod bytes;
 mod conformance;
 mod destinations;
 mod failures;
+mod replay;
 mod support;

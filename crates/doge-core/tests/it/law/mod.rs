@@ -11,12 +11,12 @@ use doge_core::draw::{ScopeKey, site};
 mod dist;
 mod draws;
 mod oracle;
-mod stats;
+pub mod stats;
 mod vectors;
 mod waits;
 
 /// See the module's head.
-const ALPHA: f64 = 1e-6;
+pub const ALPHA: f64 = 1e-6;
 
 /// One call of each of the subjects `0..n` under `seed`.
 fn calls(seed: u64, n: u64) -> impl Iterator<Item = Call> {
