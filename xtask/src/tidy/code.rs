@@ -29,7 +29,7 @@ pub fn orphans(files: &[File]) -> Vec<Complaint> {
         let Some((folder, name)) = file.path.rsplit_once('/') else { continue };
         let roots = ["main.rs", "lib.rs", "build.rs"];
         if roots.contains(&name)
-            || ["examples", "benches", "fuzz_targets"].iter().any(|d| folder.ends_with(d))
+            || ["examples", "benches", "targets"].iter().any(|d| folder.ends_with(d))
         {
             continue;
         }
@@ -54,7 +54,12 @@ pub fn orphans(files: &[File]) -> Vec<Complaint> {
             lines().any(|l| l.ends_with(&format!("mod {module};")))
                 || lines().any(|l| l.contains(&format!(" {module}::")))
         };
-        if !files.iter().filter(parent_of).any(names) {
+        // A file beside it may name it by its path.
+        let by_path = |f: &File| {
+            f.path.rsplit_once('/').is_some_and(|p| p.0 == folder)
+                && f.text.contains(&format!("#[path = \"{name}\"]"))
+        };
+        if !files.iter().filter(parent_of).any(names) && !files.iter().any(by_path) {
             complaints.push(format!(
                 "{}: no module declares it: write `mod {module};`, or delete the file",
                 file.path
