@@ -18,6 +18,7 @@ mod prefetch;
 mod program;
 mod text;
 mod vm;
+mod walk;
 
 pub use cell::{Cell, Worker};
 pub use lower::Place;
