@@ -3,6 +3,7 @@
 //! It belongs to [`super::cell`], which finds the subjects that are due and keeps their rows.
 
 use super::code::R;
+use super::prefetch::prefetch_end;
 use super::program::{NEVER, PopulationProgram, StateKind, StateProgram, wait_factor};
 use super::vm::{self, Flow, Frame, Registers};
 use crate::batch::{IdMap, LOCAL_BITS, SITE_BITS};
@@ -143,6 +144,7 @@ impl Walk<'_> {
             }
             match vm::run(regs, &mut self.frame, bucket, taken.pc as usize) {
                 Ok(Flow::Done) => {
+                    prefetch_end(bucket);
                     state = taken.to as usize;
                     here = &p.states[state];
                 }
