@@ -8,7 +8,9 @@
 //! Deliberately not here: message keys and headers (a column is made of what `fields` says), nesting
 //! (fields are leaves, depth first; [`Event::fields`](crate::model::Event::fields) has the tree), bytes of any format.
 
-use crate::batch::{CONST_TAG, Cell, Column, EventBatch, LOCAL_BITS, Layout, SITE_BITS, Site, bytes_of};
+use crate::batch::{
+    CONST_TAG, Cell, Column, EventBatch, LOCAL_BITS, Layout, SITE_BITS, Site, bytes_of,
+};
 use crate::value::{Base, Value};
 use std::sync::Arc;
 
@@ -329,7 +331,8 @@ impl ColumnReader {
     /// # Panics
     /// The layout has no such event.
     pub fn new(layout: &Arc<Layout>, event: usize) -> ColumnReader {
-        let mine: Vec<usize> = (0..layout.sites.len()).filter(|i| layout.sites[*i].event == event).collect();
+        let mine: Vec<usize> =
+            (0..layout.sites.len()).filter(|i| layout.sites[*i].event == event).collect();
         let mut sites: Vec<SiteInfo> = layout
             .sites
             .iter()
@@ -348,10 +351,14 @@ impl ColumnReader {
             Plan::new(mine.iter().map(|i| (*i, column(&layout.sites[*i]).clone())).collect())
         };
         let time = plan(&|site| &site.time);
-        let plans: Vec<Plan> = (0..layout.events[event].leaves.len()).map(|k| plan(&|site| &site.fields[k])).collect();
+        let plans: Vec<Plan> =
+            (0..layout.events[event].leaves.len()).map(|k| plan(&|site| &site.fields[k])).collect();
         let by_site = std::iter::once(&time).chain(&plans).any(|p| matches!(p.how, How::Scatter));
-        let chunk =
-            Chunk { rows: vec![Vec::new(); mine.len()], texts: Texts::new(&layout.constants), ..Chunk::default() };
+        let chunk = Chunk {
+            rows: vec![Vec::new(); mine.len()],
+            texts: Texts::new(&layout.constants),
+            ..Chunk::default()
+        };
         ColumnReader { layout: layout.clone(), event, sites, time, plans, by_site, chunk }
     }
 
@@ -380,7 +387,8 @@ impl ColumnReader {
             let mut at = *start;
             while at < end {
                 let site = &self.sites[(words[at] & ((1 << SITE_BITS) - 1)) as usize];
-                let len = if site.texts { self.layout.record_len(&words[at..]) } else { site.words };
+                let len =
+                    if site.texts { self.layout.record_len(&words[at..]) } else { site.words };
                 if site.local != OTHER {
                     self.chunk.at.push(at);
                     self.chunk.site.push(site.local);
@@ -421,11 +429,14 @@ impl ColumnReader {
                 chunk.rows[*site as usize].push(row as u32);
             }
         }
-        let mut source = Source { layout: &self.layout, words, ids: &columns.id[first_row..], chunk };
+        let mut source =
+            Source { layout: &self.layout, words, ids: &columns.id[first_row..], chunk };
         source.fixed(&self.time, &mut columns.record_time_ms, |w| w as i64);
         for (plan, field) in self.plans.iter().zip(&mut columns.fields) {
             match &mut field.values {
-                Values::Int(v) | Values::Timestamp(v) | Values::Duration(v) => source.fixed(plan, v, |w| w as i64),
+                Values::Int(v) | Values::Timestamp(v) | Values::Duration(v) => {
+                    source.fixed(plan, v, |w| w as i64)
+                }
                 Values::Double(v) => source.fixed(plan, v, f64::from_bits),
                 Values::Bool(v) => source.fixed(plan, v, |w| w != 0),
                 Values::String(v) => source.texts(plan, v),
@@ -471,7 +482,9 @@ impl Source<'_> {
                             scatter(rows, out, |_| value);
                         }
                         Cell::Id => scatter(rows, out, |row| of(self.ids[row])),
-                        Cell::Time | Cell::TimeMs => scatter(rows, out, |row| of(time_ms[row] as u64)),
+                        Cell::Time | Cell::TimeMs => {
+                            scatter(rows, out, |row| of(time_ms[row] as u64))
+                        }
                         Cell::Seq => scatter(rows, out, |row| of(words[at[row]] >> SITE_BITS)),
                         Cell::Slot(slot) if column.ty.nullable => {
                             let slot = 2 + *slot as usize;

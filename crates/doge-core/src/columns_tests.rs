@@ -103,11 +103,20 @@ fn compare(batch: &EventBatch, event: usize, columns: &Columns, first: usize) ->
     for (k, e) in events.iter().enumerate() {
         let (row, at) = (first + k, e.position());
         assert_eq!(
-            (columns.order_time_ms[row], columns.population[row], columns.id[row], columns.seq[row], columns.pos[row]),
+            (
+                columns.order_time_ms[row],
+                columns.population[row],
+                columns.id[row],
+                columns.seq[row],
+                columns.pos[row]
+            ),
             (at.time_ms, at.population, at.id, at.seq, at.pos)
         );
         let mut text = TextBuffer::new();
-        assert_eq!(ValueRef::Timestamp(columns.record_time_ms[row]), e.value(&e.site().time, &mut text));
+        assert_eq!(
+            ValueRef::Timestamp(columns.record_time_ms[row]),
+            e.value(&e.site().time, &mut text)
+        );
         for (column, field) in e.site().fields.iter().zip(&columns.fields) {
             assert_eq!(value(field, row), e.value(column, &mut text));
         }

@@ -7,6 +7,7 @@
 
 use doge_core::batch::EventBatch;
 use doge_core::columns::{ColumnData, ColumnReader, Values};
+use doge_core::diag::Diagnostics;
 use doge_core::engine::{Engine, Program, Selection, Tuning, Worker};
 use doge_core::spec::{Length, Overrides};
 use std::sync::Arc;
@@ -18,26 +19,34 @@ const WANTED: u64 = 1 << 18;
 /// A number that depends on the last value of a column, so that no column is made for nothing.
 fn glance(column: &ColumnData) -> u64 {
     match &column.values {
-        Values::Int(v) | Values::Timestamp(v) | Values::Duration(v) => v.last().map_or(0, |v| *v as u64),
+        Values::Int(v) | Values::Timestamp(v) | Values::Duration(v) => {
+            v.last().map_or(0, |v| *v as u64)
+        }
         Values::Double(v) => v.last().map_or(0, |v| v.to_bits()),
         Values::Bool(v) => v.last().map_or(0, |v| u64::from(*v)),
         Values::String(v) => v.bytes.len() as u64,
     }
 }
 
+/// What is wrong with a model, shortly; `doge check` says it with lines and help.
+fn problems(found: Diagnostics) -> String {
+    let messages: Vec<String> = found.0.into_iter().map(|d| d.message).collect();
+    messages.join("; ")
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let path = arguments.first().ok_or("usage: columns MODEL [COUNT [TICKS]]")?;
     let text = std::fs::read_to_string(path)?;
-    let (mut spec, _) = doge_core::spec::parse(&text, path).map_err(|e| format!("{e:?}"))?;
+    let (mut spec, _) = doge_core::spec::parse(&text, path).map_err(problems)?;
     let number = |at: usize| arguments.get(at).map(|text| text.parse::<u64>()).transpose();
     spec.apply(&Overrides {
         counts: number(1)?.map(|count| (None, count)).into_iter().collect(),
         length: number(2)?.map(Length::Ticks),
         ..Overrides::default()
     })
-    .map_err(|e| format!("{e:?}"))?;
-    let (model, _) = doge_core::compile::compile(&spec).map_err(|e| format!("{e:?}"))?;
+    .map_err(problems)?;
+    let (model, _) = doge_core::compile::compile(&spec).map_err(problems)?;
     let program = Arc::new(Program::new(&model, &Selection::all(&model))?);
 
     let start = Instant::now();
@@ -55,9 +64,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut events, mut sum, mut step, mut more) = (0, 0u64, 1u64, true);
     let mut turning = 0.0;
     while more {
-        more = engine.advance(&mut worker, engine.at().saturating_add(step), &mut batch).map_err(|f| {
-            format!("subject {} failed at tick {:?}: {}", f.id, f.tick, f.error.message)
-        })?;
+        more = engine
+            .advance(&mut worker, engine.at().saturating_add(step), &mut batch)
+            .map_err(|f| format!("subject {} failed: {}", f.id, f.error))?;
         // As many ticks as give the events wanted, known from the last step.
         let factor = (WANTED as f64 / batch.len().max(1) as f64).clamp(0.25, 4.0);
         step = ((step as f64 * factor) as u64).max(1);
