@@ -130,6 +130,8 @@ class Case:
             figure.update(limit=f">= {at_least:g}", ok=figure["median"] >= at_least)
         if goal is not None:
             figure["limit"] += f" (goal {goal:g})"
+        if self.quick:
+            figure.pop("ok", None)
         self.figures.append(figure)
 
     def ratio(self, name, above, below, of, **limits):
@@ -137,8 +139,8 @@ class Case:
         a, b = [of(r) for r in above], [of(r) for r in below]
         medians = statistics.median(a) / statistics.median(b)
         self.add(name + ", ratio of medians", "", medians, **limits)
-        self.add(name + ", ratio of pairs", "", [x / y for x, y in zip(a, b)], **limits)
-        self.add(name + ", ratio of best", "", min(a) / min(b), **limits)
+        self.add(name + ", ratio of pairs", "", [x / y for x, y in zip(a, b)])
+        self.add(name + ", ratio of best", "", min(a) / min(b))
 
 
 def cpu(run):
@@ -417,7 +419,6 @@ def operations(c):
     with tempfile.TemporaryDirectory() as folder:
 
         def of(expression):
-            path = os.path.join(folder, "operation.yaml")
             path = os.path.join(folder, f"{len(os.listdir(folder))}.yaml")
             with open(path, "w") as file:
                 file.write(template.replace("EXPRESSION\n", json.dumps(expression) + "\n"))
@@ -580,7 +581,8 @@ def main():
             json.dump(results, file, indent=1)
         with open(path + ".md", "w") as file:
             file.write(markdown(results))
-    print(f"written to {path}.json and .md; {'all limits kept' if kept else 'not all limits kept'}")
+    verdict = "all limits kept" if kept else "not all limits kept"
+    print(f"written to {path}.json and .md; {'sizes of --quick judge nothing' if options.quick else verdict}")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ events:
       late: seen == null
       lasts: duration('1500ms')
       trigger: trigger
+      long: trigger + ' is longer than what is copied in one block'
       n: n
       n_text: string(n)
       seq: seq
