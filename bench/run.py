@@ -384,7 +384,7 @@ OPERATIONS = [
     ("bool", "s.matches('^user [0-9]+$')"),
     ("int", "s.size()"),
     ("string", "s + t"),
-    ("string", "string(a)"),
+    ("bool", "string(a) == t"),
     ("string", "string(x)"),
     ("string", "string(timestamp)"),
     ("string", "['a', 'b', 'c'][id % 3]"),

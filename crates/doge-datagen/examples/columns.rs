@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Events that are asked for at a time: enough for the engine's windows, few enough for memory.
-const WANTED: u64 = 1 << 16;
+const WANTED: u64 = 1 << 18;
 
 /// A number that depends on the last value of a column, so that no column is made for nothing.
 fn glance(column: &ColumnData) -> u64 {
