@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs the library into a venv beside this file (once) and runs the banking model: see README.md.
+# Installs the library into a venv below target/ here (once) and runs the banking model: see README.md.
 #
 #     bench/seed-library/run.sh [SUBJECTS [TICKS]]        PYTHON=python3.8 names another Python
 set -euo pipefail
 cd "$(dirname "$0")"
 python=${PYTHON:-python3}
-venv=venv-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+venv=target/venv-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ ! -e "$venv/ready" ]; then
-    rm -rf "$venv"
+    rm -rf "$venv" && mkdir -p target
     "$python" -m venv "$venv"
     pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >&2; }
     # Its pins build on Python 3.8 and 3.9 alone; elsewhere the library goes without them, with what

@@ -648,5 +648,4 @@ fn constant(value: &Value) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "columns_tests.rs"]
 mod tests;

@@ -127,8 +127,8 @@ fn compare(batch: &EventBatch, event: usize, columns: &Columns, first: usize) ->
 
 /// Batches of a run of the model above, each of some ticks.
 fn batches(text: &str, step: u64, subjects: impl Fn(u64) -> IdMap) -> Vec<EventBatch> {
-    let (spec, _) = crate::spec::parse(text, "m.yaml").map_err(|e| format!("{e:?}")).unwrap();
-    let (model, _) = crate::compile::compile(&spec).map_err(|e| format!("{e:?}")).unwrap();
+    let (spec, _) = crate::spec::parse(text, "m.yaml").unwrap();
+    let (model, _) = crate::compile::compile(&spec).unwrap();
     let mut selection = Selection::all(&model);
     selection.subjects = model.populations.iter().map(|p| subjects(p.count)).collect();
     let program = Arc::new(Program::new(&model, &selection).unwrap());
