@@ -142,7 +142,14 @@ fn users(count: usize, waits: &Waits) -> Vec<User> {
             let mut draws = Draws::of(id, 0);
             let balance = draws.between(0, 1000);
             let next = waits.draw(OFFLINE, &mut draws) - 1;
-            User { next, draws: draws.count, balance, loan_balance: 0, last_payment: 0, state: OFFLINE }
+            User {
+                next,
+                draws: draws.count,
+                balance,
+                loan_balance: 0,
+                last_payment: 0,
+                state: OFFLINE,
+            }
         })
         .collect()
 }
@@ -279,7 +286,14 @@ fn by_heap(users: &mut [User], ticks: u32, waits: &Waits, out: &mut Output) {
 /// Subject by subject through a window of time: a subject's state is read from memory once a window.
 /// What happened is put in order by a counting sort of the ticks, which keeps the order of subjects.
 /// Returns a checksum of the order where nothing is encoded.
-fn by_window(users: &mut [User], ticks: u32, window: u32, waits: &Waits, encode: bool, out: &mut Output) -> u64 {
+fn by_window(
+    users: &mut [User],
+    ticks: u32,
+    window: u32,
+    waits: &Waits,
+    encode: bool,
+    out: &mut Output,
+) -> u64 {
     let mut happened: Vec<Record> = Vec::new();
     let mut ordered: Vec<Record> = Vec::new();
     let mut checksum = 0u64;
@@ -296,7 +310,13 @@ fn by_window(users: &mut [User], ticks: u32, window: u32, waits: &Waits, encode:
                 let tick = user.next;
                 if let Some(trigger) = attempt(user, &mut draws) {
                     let User { balance, loan_balance, .. } = *user;
-                    happened.push(Record { tick, user_id: id as u32, balance, loan_balance, trigger });
+                    happened.push(Record {
+                        tick,
+                        user_id: id as u32,
+                        balance,
+                        loan_balance,
+                        trigger,
+                    });
                 }
                 user.next = tick.saturating_add(waits.draw(user.state, &mut draws));
             }
@@ -337,7 +357,8 @@ fn main() {
     const USAGE: &str =
         "usage: handwritten window|window-simulate|tick|heap SUBJECTS TICKS [WINDOW_TICKS] [FILE]";
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize| arguments.get(at).map(|text: &String| text.parse::<u32>().expect(USAGE));
+    let number =
+        |at: usize| arguments.get(at).map(|text: &String| text.parse::<u32>().expect(USAGE));
     let mode = arguments.first().expect(USAGE).as_str();
     let count = number(1).expect(USAGE);
     let ticks = number(2).expect(USAGE);

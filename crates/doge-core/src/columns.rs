@@ -8,12 +8,16 @@
 //! Deliberately not here: message keys and headers (a column is made of what `fields` says), nesting
 //! (fields are leaves, depth first; [`Event::fields`](crate::model::Event::fields) has the tree), bytes of any format.
 
-use crate::batch::{CONST_TAG, Cell, Column, EventBatch, LOCAL_BITS, Layout, SITE_BITS, Site, bytes_of};
+use crate::batch::{
+    CONST_TAG, Cell, Column, EventBatch, LOCAL_BITS, Layout, SITE_BITS, Site, bytes_of,
+};
 use crate::value::{Base, Value};
 use std::sync::Arc;
 
 /// Records that are turned at a time.
 const CHUNK: usize = 2048;
+/// Bytes of a constant text that are copied at once; a longer one goes the way of other texts.
+const BLOCK: usize = 32;
 /// Marks a piece of text that lies in the pool of made and constant texts.
 const POOL: usize = 1 << 63;
 
@@ -57,6 +61,25 @@ impl Strings {
     fn push(&mut self, text: &[u8]) {
         self.bytes.extend_from_slice(text);
         self.offsets.push(self.bytes.len());
+    }
+}
+
+impl Strings {
+    /// Appends texts of at most a block each: copying all of a block costs less than asking how much.
+    fn push_blocks<'a>(
+        &mut self,
+        texts: impl Iterator<Item = &'a ([u8; BLOCK], usize)>,
+        rows: usize,
+    ) {
+        let mut at = self.bytes.len();
+        self.bytes.resize(at + rows * BLOCK, 0);
+        let bytes = self.bytes.as_mut_slice();
+        self.offsets.extend(texts.map(|(block, len)| {
+            bytes[at..at + BLOCK].copy_from_slice(block);
+            at += len;
+            at
+        }));
+        self.bytes.truncate(at);
     }
 }
 
@@ -185,6 +208,8 @@ pub struct ColumnReader {
     event: usize,
     /// By emit site of the layout.
     sites: Vec<SiteInfo>,
+    /// Those of the event.
+    mine: Vec<SiteInfo>,
     time: Plan,
     plans: Vec<Plan>,
     /// Whether some column is made site by site.
@@ -223,8 +248,8 @@ enum How {
     Time,
     /// A word of the record; which one, by site.
     Word(Vec<usize>),
-    /// A text for each site.
-    Text(Vec<Box<[u8]>>),
+    /// A text for each site, short enough for a block: the block and the text's length.
+    Text(Vec<([u8; BLOCK], usize)>),
     /// Site by site.
     Scatter,
 }
@@ -242,7 +267,11 @@ impl Plan {
         };
         let texts = || {
             let text = |(_, c): &(usize, Column)| match &c.cell {
-                Cell::Const(Value::String(text)) => Some(text.as_bytes().into()),
+                Cell::Const(Value::String(text)) if text.len() <= BLOCK => {
+                    let mut block = [0; BLOCK];
+                    block[..text.len()].copy_from_slice(text.as_bytes());
+                    Some((block, text.len()))
+                }
                 _ => None,
             };
             sites.iter().map(text).collect::<Option<Vec<_>>>()
@@ -329,7 +358,8 @@ impl ColumnReader {
     /// # Panics
     /// The layout has no such event.
     pub fn new(layout: &Arc<Layout>, event: usize) -> ColumnReader {
-        let mine: Vec<usize> = (0..layout.sites.len()).filter(|i| layout.sites[*i].event == event).collect();
+        let mine: Vec<usize> =
+            (0..layout.sites.len()).filter(|i| layout.sites[*i].event == event).collect();
         let mut sites: Vec<SiteInfo> = layout
             .sites
             .iter()
@@ -348,11 +378,16 @@ impl ColumnReader {
             Plan::new(mine.iter().map(|i| (*i, column(&layout.sites[*i]).clone())).collect())
         };
         let time = plan(&|site| &site.time);
-        let plans: Vec<Plan> = (0..layout.events[event].leaves.len()).map(|k| plan(&|site| &site.fields[k])).collect();
+        let plans: Vec<Plan> =
+            (0..layout.events[event].leaves.len()).map(|k| plan(&|site| &site.fields[k])).collect();
         let by_site = std::iter::once(&time).chain(&plans).any(|p| matches!(p.how, How::Scatter));
-        let chunk =
-            Chunk { rows: vec![Vec::new(); mine.len()], texts: Texts::new(&layout.constants), ..Chunk::default() };
-        ColumnReader { layout: layout.clone(), event, sites, time, plans, by_site, chunk }
+        let chunk = Chunk {
+            rows: vec![Vec::new(); mine.len()],
+            texts: Texts::new(&layout.constants),
+            ..Chunk::default()
+        };
+        let mine = mine.iter().map(|i| sites[*i]).collect();
+        ColumnReader { layout: layout.clone(), event, sites, mine, time, plans, by_site, chunk }
     }
 
     /// Columns of the right types, without rows.
@@ -380,17 +415,18 @@ impl ColumnReader {
             let mut at = *start;
             while at < end {
                 let site = &self.sites[(words[at] & ((1 << SITE_BITS) - 1)) as usize];
-                let len = if site.texts { self.layout.record_len(&words[at..]) } else { site.words };
+                let len =
+                    if site.texts { self.layout.record_len(&words[at..]) } else { site.words };
                 if site.local != OTHER {
                     self.chunk.at.push(at);
-                    self.chunk.site.push(site.local);
-                    self.chunk.time_ms.push(*time_ms);
                     if self.chunk.at.len() == CHUNK {
+                        self.chunk.time_ms.resize(CHUNK, *time_ms);
                         self.turn(words, columns);
                     }
                 }
                 at += len;
             }
+            self.chunk.time_ms.resize(self.chunk.at.len(), *time_ms);
         }
         self.turn(words, columns);
     }
@@ -400,8 +436,12 @@ impl ColumnReader {
         let chunk = &mut self.chunk;
         // Every column of the key from its own loop: short and without branches.
         let local = |at: usize| words[at + 1] & ((1 << LOCAL_BITS) - 1);
-        let mine = &self.time.sites;
-        let info = |site: &u32| &self.sites[mine[*site as usize].0];
+        let info = |site: &u32| &self.mine[*site as usize];
+        let sites = &self.sites;
+        chunk.site.clear();
+        chunk.site.extend(
+            chunk.at.iter().map(|at| sites[(words[*at] & ((1 << SITE_BITS) - 1)) as usize].local),
+        );
         let first_row = columns.id.len();
         columns.population.extend(chunk.site.iter().map(|s| info(s).population));
         columns.pos.extend(chunk.site.iter().map(|s| info(s).pos));
@@ -421,11 +461,14 @@ impl ColumnReader {
                 chunk.rows[*site as usize].push(row as u32);
             }
         }
-        let mut source = Source { layout: &self.layout, words, ids: &columns.id[first_row..], chunk };
+        let mut source =
+            Source { layout: &self.layout, words, ids: &columns.id[first_row..], chunk };
         source.fixed(&self.time, &mut columns.record_time_ms, |w| w as i64);
         for (plan, field) in self.plans.iter().zip(&mut columns.fields) {
             match &mut field.values {
-                Values::Int(v) | Values::Timestamp(v) | Values::Duration(v) => source.fixed(plan, v, |w| w as i64),
+                Values::Int(v) | Values::Timestamp(v) | Values::Duration(v) => {
+                    source.fixed(plan, v, |w| w as i64)
+                }
                 Values::Double(v) => source.fixed(plan, v, f64::from_bits),
                 Values::Bool(v) => source.fixed(plan, v, |w| w != 0),
                 Values::String(v) => source.texts(plan, v),
@@ -435,7 +478,6 @@ impl ColumnReader {
             }
         }
         chunk.at.clear();
-        chunk.site.clear();
         chunk.time_ms.clear();
     }
 }
@@ -471,7 +513,9 @@ impl Source<'_> {
                             scatter(rows, out, |_| value);
                         }
                         Cell::Id => scatter(rows, out, |row| of(self.ids[row])),
-                        Cell::Time | Cell::TimeMs => scatter(rows, out, |row| of(time_ms[row] as u64)),
+                        Cell::Time | Cell::TimeMs => {
+                            scatter(rows, out, |row| of(time_ms[row] as u64))
+                        }
                         Cell::Seq => scatter(rows, out, |row| of(words[at[row]] >> SITE_BITS)),
                         Cell::Slot(slot) if column.ty.nullable => {
                             let slot = 2 + *slot as usize;
@@ -516,7 +560,7 @@ impl Source<'_> {
     fn texts(&mut self, plan: &Plan, out: &mut Strings) {
         let Chunk { at, site, rows, texts, .. } = &mut *self.chunk;
         if let How::Text(by_site) = &plan.how {
-            site.iter().for_each(|s| out.push(&by_site[*s as usize]));
+            out.push_blocks(site.iter().map(|s| &by_site[*s as usize]), site.len());
             return;
         }
         texts.begin(at.len());
@@ -565,10 +609,16 @@ impl Source<'_> {
                 }
                 Cell::EventId => {
                     let name = &self.layout.populations[site.population];
+                    let mut digits = itoa::Buffer::new();
                     for row in rows {
                         let row = *row as usize;
-                        let text = format!("{name}/{}/{}/{}", self.ids[row], seq(row), site.pos);
-                        texts.pieces[row] = texts.add(text.as_bytes());
+                        let start = texts.pool.len();
+                        texts.pool.extend_from_slice(name.as_bytes());
+                        for number in [self.ids[row], seq(row), u64::from(site.pos)] {
+                            texts.pool.push(b'/');
+                            texts.pool.extend_from_slice(digits.format(number).as_bytes());
+                        }
+                        texts.pieces[row] = (start | POOL, texts.pool.len() - start);
                     }
                 }
                 // Null is no text; the others are no texts.
@@ -598,5 +648,4 @@ fn constant(value: &Value) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "columns_tests.rs"]
 mod tests;

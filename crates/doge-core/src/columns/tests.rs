@@ -64,6 +64,7 @@ events:
       late: seen == null
       lasts: duration('1500ms')
       trigger: trigger
+      long: trigger + ' is longer than what is copied in one block'
       n: n
       n_text: string(n)
       seq: seq
@@ -103,11 +104,20 @@ fn compare(batch: &EventBatch, event: usize, columns: &Columns, first: usize) ->
     for (k, e) in events.iter().enumerate() {
         let (row, at) = (first + k, e.position());
         assert_eq!(
-            (columns.order_time_ms[row], columns.population[row], columns.id[row], columns.seq[row], columns.pos[row]),
+            (
+                columns.order_time_ms[row],
+                columns.population[row],
+                columns.id[row],
+                columns.seq[row],
+                columns.pos[row]
+            ),
             (at.time_ms, at.population, at.id, at.seq, at.pos)
         );
         let mut text = TextBuffer::new();
-        assert_eq!(ValueRef::Timestamp(columns.record_time_ms[row]), e.value(&e.site().time, &mut text));
+        assert_eq!(
+            ValueRef::Timestamp(columns.record_time_ms[row]),
+            e.value(&e.site().time, &mut text)
+        );
         for (column, field) in e.site().fields.iter().zip(&columns.fields) {
             assert_eq!(value(field, row), e.value(column, &mut text));
         }
@@ -117,8 +127,8 @@ fn compare(batch: &EventBatch, event: usize, columns: &Columns, first: usize) ->
 
 /// Batches of a run of the model above, each of some ticks.
 fn batches(text: &str, step: u64, subjects: impl Fn(u64) -> IdMap) -> Vec<EventBatch> {
-    let (spec, _) = crate::spec::parse(text, "m.yaml").map_err(|e| format!("{e:?}")).unwrap();
-    let (model, _) = crate::compile::compile(&spec).map_err(|e| format!("{e:?}")).unwrap();
+    let (spec, _) = crate::spec::parse(text, "m.yaml").unwrap();
+    let (model, _) = crate::compile::compile(&spec).unwrap();
     let mut selection = Selection::all(&model);
     selection.subjects = model.populations.iter().map(|p| subjects(p.count)).collect();
     let program = Arc::new(Program::new(&model, &selection).unwrap());
