@@ -47,7 +47,7 @@ fn main() {
             r.push(w.simulate(&program, &win, limit, c));
         }
         engine.settle(&mut win, &r, std::slice::from_mut(&mut w));
-        events = w.counts.iter().sum();
+        events = w.captured(&program).sum();
         windows += 1;
         let att: u64 = w.attempts.iter().flatten().sum();
         engine.done(&win, att - before);

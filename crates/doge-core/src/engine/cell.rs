@@ -12,7 +12,7 @@ use super::text::{Heap, Scratch};
 use super::vm::{self, Flow, Frame, Large, Registers, Small, Strings};
 use super::{Failure, Window};
 use crate::batch::{IdMap, LOCAL_BITS, SITE_BITS};
-use crate::draw::{StepKey, SubjectKey};
+use crate::draw::StepKey;
 use crate::expr::func::EvalError;
 use crate::log::ln_unit;
 
@@ -69,15 +69,17 @@ pub struct Cell {
     /// Number of subjects.
     pub len: usize,
     next: Next,
-    /// Rows of `1 + row_words` words; all zero until a subject's first attempt.
+    /// Rows of `1 + row_words` words.
     rows: Vec<u64>,
+    /// Whether rows were made at creation; else each is zero until its subject's first attempt.
+    made: bool,
     heap: Heap,
 }
 
 impl Cell {
     /// Subjects `first..first + len` (local ids), not yet created.
     pub fn new(population: usize, first: u64, len: usize) -> Cell {
-        Cell { population, first, len, next: Next::Narrow(Vec::new()), rows: Vec::new(), heap: Heap::default() }
+        Cell { population, first, len, next: Next::Narrow(Vec::new()), rows: Vec::new(), made: false, heap: Heap::default() }
     }
 
     /// Whether its subjects have not been created.
@@ -103,8 +105,9 @@ pub struct Worker {
     due: Vec<u32>,
     /// Records by population and bucket.
     pub buckets: Vec<Vec<Vec<u64>>>,
-    /// Events captured so far, by emit site.
-    pub counts: Vec<u64>,
+    /// By emit site: events captured where not every attempt that was made captures one, else events
+    /// that failed attempts did not come to.
+    counts: Vec<u64>,
     /// Records of ticks beyond the end of the last window, by population: tick and words of each.
     later: Vec<Vec<(u64, Vec<u64>)>>,
     /// Attempts by population and (flat) transition, over the whole run.
@@ -147,101 +150,98 @@ impl Worker {
             let stride = 1 + program.populations[cell.population].row_words;
             cell.rows = vec![0; cell.len * stride];
             // One tick is left over so that a narrow NEVER is beyond every tick.
-            if program.ticks < u64::from(u32::MAX) {
-                let next = self.first_waits::<u32>(program, cell);
-                cell.next = Next::Narrow(next);
+            let p = &program.populations[cell.population];
+            let narrow = program.ticks < u64::from(u32::MAX);
+            cell.next = if p.registers <= 256 {
+                let mut regs = self.small.take().unwrap_or_default();
+                let next = match narrow {
+                    true => Next::Narrow(self.populate::<Small, u32>(&mut regs, program, cell)),
+                    false => Next::Wide(self.populate::<Small, u64>(&mut regs, program, cell)),
+                };
+                self.small = Some(regs);
+                next
             } else {
-                let next = self.first_waits::<u64>(program, cell);
-                cell.next = Next::Wide(next);
-            }
+                let mut regs = std::mem::replace(&mut self.large, Large(Vec::new()));
+                let next = match narrow {
+                    true => Next::Narrow(self.populate::<Large, u32>(&mut regs, program, cell)),
+                    false => Next::Wide(self.populate::<Large, u64>(&mut regs, program, cell)),
+                };
+                self.large = regs;
+                next
+            };
         }
     }
 
-    fn first_waits<T: Tick>(&mut self, program: &Program, cell: &mut Cell) -> Vec<T> {
+    /// First waits of a cell's subjects and, where they are needed now or most of them soon, their rows.
+    fn populate<G: Registers, T: Tick>(&mut self, regs: &mut G, program: &Program, cell: &mut Cell) -> Vec<T> {
         let p = &program.populations[cell.population];
         let ids = program.layout.ids[cell.population];
         let initial = &p.states[p.initial as usize];
-        let values = p.create_fails || matches!(initial.kind, StateKind::Dynamic { .. });
-        let limit = program.ticks as f64;
+        let ticks = program.ticks as f64;
         let wait = |w: u64, inv: f64| {
             let g = ln_unit(w) * inv;
-            if g < limit { T::of(g as u64) } else { T::NEVER }
+            if g < ticks { T::of(g as u64) } else { T::NEVER }
         };
-        let begin = cell.first;
-        let keys = (0..cell.len as u64).map(move |i| (i, p.scope.subject(ids.id(begin + i))));
-        if !values {
-            return keys.map(|(_, key)| wait(key.step(0).word(initial.wait_site), initial.inv)).collect();
+        // Rows made here, one after the other, are cheaper than rows made when their subject comes up.
+        let soon = initial.kind == StateKind::Literal && likely(initial.inv) * ticks > 0.5;
+        cell.made = soon || p.create_fails || matches!(initial.kind, StateKind::Dynamic { .. });
+        if !cell.made {
+            let keys = (0..cell.len as u64).map(|i| p.scope.subject(ids.id(cell.first + i)));
+            return keys.map(|key| wait(key.step(0).word(initial.wait_site), initial.inv)).collect();
         }
         let mut next = Vec::with_capacity(cell.len);
-        for (i, key) in keys {
-            let local = begin + i;
-            let first = if p.registers <= 256 {
-                let mut regs = self.small.take().unwrap_or_default();
-                let first = self.first_wait::<Small>(&mut *regs, program, p, cell, key, ids.id(local));
-                self.small = Some(regs);
-                first
-            } else {
-                let mut regs = std::mem::replace(&mut self.large, Large(Vec::new()));
-                let first = self.first_wait::<Large>(&mut regs, program, p, cell, key, ids.id(local));
-                self.large = regs;
-                first
-            };
-            next.push(match first {
-                Ok(inv) => wait(key.step(0).word(initial.wait_site), inv),
-                Err(stop) => {
-                    self.fail(
-                        program,
-                        Failed {
-                            population: cell.population,
-                            id: ids.id(local),
-                            tick: None,
-                            seq: 0,
-                            transition: None,
-                            in_probability: false,
-                            stop,
-                            attributes: Vec::new(),
-                        },
-                    );
-                    T::NEVER
-                }
-            });
-        }
-        next
-    }
-
-    /// Checks a subject's initial values and finds the factor of its first wait.
-    fn first_wait<G: Registers>(
-        &mut self,
-        regs: &mut G,
-        program: &Program,
-        p: &PopulationProgram,
-        cell: &mut Cell,
-        key: SubjectKey,
-        id: u64,
-    ) -> Result<f64, Stop> {
-        let strings =
-            Strings { constants: &program.layout.constants, heap: &mut cell.heap, scratch: &mut self.scratch };
+        let mut failures = Vec::new();
+        let stride = 1 + p.row_words;
         let mut frame = Frame {
             code: &p.code,
             captures: &program.captures,
             layout: &program.layout,
-            strings,
-            key: key.step(0),
+            strings: Strings {
+                constants: &program.layout.constants,
+                heap: &mut cell.heap,
+                scratch: &mut self.scratch,
+            },
+            key: p.scope.subject(0).step(0),
             head: 0,
             second: 0,
             counts: &mut [],
         };
-        regs.set(p.id, id);
-        frame.strings.scratch.rewind(0);
-        make(regs, &mut frame, p)?;
-        let state = &p.states[p.initial as usize];
-        let factor = match state.kind {
-            StateKind::Final | StateKind::Literal => Ok(state.inv),
-            StateKind::Dynamic { pc, base } => sum(regs, &mut frame, state, pc, base).map(factor),
-        };
-        // What was kept for this check is made again at the first attempt.
-        cell.heap = Heap::default();
-        factor
+        for (i, row) in cell.rows.chunks_exact_mut(stride).enumerate() {
+            let id = ids.id(cell.first + i as u64);
+            let step = p.scope.subject(id).step(0);
+            frame.key = step;
+            frame.strings.scratch.rewind(0);
+            regs.set(p.id, id);
+            let factor = make(regs, &mut frame, p).and_then(|()| match initial.kind {
+                StateKind::Dynamic { pc, base } => sum(regs, &mut frame, initial, pc, base).map(factor),
+                _ => Ok(initial.inv),
+            });
+            row[0] = u64::from(p.initial);
+            for (r, w) in row[1..].iter_mut().enumerate() {
+                *w = regs.get(r as R);
+            }
+            next.push(match factor {
+                Ok(inv) => wait(step.word(initial.wait_site), inv),
+                Err(stop) => {
+                    failures.push((id, stop));
+                    T::NEVER
+                }
+            });
+        }
+        for (id, stop) in failures {
+            let failed = Failed {
+                population: cell.population,
+                id,
+                tick: None,
+                seq: 0,
+                transition: None,
+                in_probability: false,
+                stop,
+                attributes: Vec::new(),
+            };
+            self.fail(program, failed);
+        }
+        next
     }
 
     /// Takes the subjects of cells through a window, with about `limit` attempts at most: where there
@@ -256,7 +256,8 @@ impl Worker {
             buckets.iter_mut().for_each(Vec::clear);
         }
         self.take_up(window);
-        let mut reach = Reach { to: window.to, left: limit.max(1), refill: (limit / 8).max(256).min(limit.max(1)) };
+        let mut reach =
+            Reach { to: window.to, left: limit.clamp(1, 1 << 40), refill: (limit / 8).max(256).min(limit.max(1)) };
         for cell in cells {
             let p = &program.populations[cell.population];
             if p.registers <= 256 {
@@ -326,6 +327,17 @@ impl Worker {
         }
     }
 
+    /// Events captured so far, by emit site.
+    pub fn captured<'a>(&'a self, program: &'a Program) -> impl Iterator<Item = u64> + 'a {
+        self.counts.iter().zip(&program.captures).map(|(count, capture)| {
+            let (p, t) = (capture.population, capture.transition);
+            match capture.always {
+                true => self.attempts[p][t] - self.blocked[p][t] - count,
+                false => *count,
+            }
+        })
+    }
+
     /// Whether records were put off.
     pub fn has_later(&self) -> bool {
         self.later.iter().any(|l| !l.is_empty())
@@ -379,6 +391,7 @@ impl Worker {
             p,
             ids: program.layout.ids[cell.population],
             from: window.from,
+            made: cell.made,
             reach: *reach,
             shift: window.shift,
             mask: (1 << window.shift) - 1,
@@ -443,6 +456,15 @@ impl Worker {
     fn fail(&mut self, program: &Program, failed: Failed) {
         let Failed { population, id, tick, seq, transition, in_probability, stop, attributes } = failed;
         let place = program.populations[population].code.place(stop.pc);
+        if let (Some(transition), false) = (transition, in_probability) {
+            let first = place.and_then(|p| p.pos).unwrap_or(0);
+            for (i, capture) in program.captures.iter().enumerate() {
+                let here = (capture.population, capture.transition) == (population, transition);
+                if capture.always && here && program.layout.sites[i].pos >= first {
+                    self.counts[i] += 1;
+                }
+            }
+        }
         let failure = Failure {
             tick,
             population,
@@ -490,7 +512,6 @@ impl Reach {
     fn shorten(&mut self, from: u64, tick: u64) {
         let middle = from + (self.to - from) / 2;
         self.to = self.to.min(middle.max(tick + 1));
-        self.left = self.refill;
     }
 }
 
@@ -500,6 +521,8 @@ struct Walk<'a> {
     p: &'a PopulationProgram,
     ids: IdMap,
     from: u64,
+    /// Whether rows were made at creation.
+    made: bool,
     reach: Reach,
     shift: u32,
     /// Ticks within a bucket.
@@ -528,13 +551,16 @@ impl Walk<'_> {
         let width = if W == ANY { p.row_words } else { W };
         let id = self.ids.id(local);
         let key = p.scope.subject(id);
-        let mut seq = row[0] >> STATE_BITS;
+        let begun = row[0] >> STATE_BITS;
+        let mut seq = begun;
+        // Counted here once for all attempts, so that the loop need not.
+        let mut most = begun + self.reach.left;
         let mut state = (row[0] & ((1 << STATE_BITS) - 1)) as usize;
         regs.set(p.id, id);
         if p.texts {
             self.frame.strings.scratch.rewind(0);
         }
-        if seq == 0 {
+        if seq == 0 && !self.made {
             state = p.initial as usize;
             self.frame.key = key.step(0);
             make(regs, &mut self.frame, p).map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
@@ -571,9 +597,9 @@ impl Walk<'_> {
             self.frame.head = seq << SITE_BITS;
             self.frame.second = within << LOCAL_BITS | local;
             self.attempts[transition] += 1;
-            self.reach.left -= 1;
-            if self.reach.left == 0 {
+            if seq >= most {
                 self.reach.shorten(self.from, tick);
+                most = seq + self.reach.refill;
             }
             if p.texts {
                 self.frame.strings.scratch.rewind(mark);
@@ -607,6 +633,7 @@ impl Walk<'_> {
                 break;
             }
         }
+        self.reach.left = most - seq;
         row[0] = seq << STATE_BITS | state as u64;
         if p.row_strings.is_empty() {
             for (r, w) in row[1..1 + width].iter_mut().enumerate() {
@@ -660,6 +687,11 @@ fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(
         Ok(_) => Ok(()),
         Err(trap) => Err(Stop { pc: trap.pc, error: trap.error }),
     }
+}
+
+/// The probability of a try that has this factor.
+fn likely(inv: f64) -> f64 {
+    if inv == 0.0 { 1.0 } else { -libm::expm1(1.0 / inv) }
 }
 
 /// Values that are not stored.
@@ -757,7 +789,8 @@ fn attribute_values<G: Registers>(p: &PopulationProgram, regs: &G, frame: &Frame
 /// Drops what no row of the cell refers to from its heap.
 fn collect(p: &PopulationProgram, cell: &mut Cell) {
     let old = cell.heap.take();
-    for row in cell.rows.chunks_mut(1 + p.row_words).filter(|row| row[0] >> STATE_BITS > 0) {
+    let made = cell.made;
+    for row in cell.rows.chunks_mut(1 + p.row_words).filter(|row| made || row[0] >> STATE_BITS > 0) {
         for i in &p.row_strings {
             row[1 + i] = cell.heap.moved(&old, row[1 + i]);
         }

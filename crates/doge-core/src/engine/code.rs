@@ -115,6 +115,8 @@ pub enum Ins {
     Keep { d: R },
     /// Fails where the double in `a` is not finite.
     Finite { a: R },
+    /// Counts an event of a site that not every attempt captures.
+    Count { site: u32 },
     /// Captures an event of a site whose slots are these registers; `last`: and ends.
     Emit0 { site: u32, last: bool },
     Emit1 { site: u32, a: R, last: bool },

@@ -7,7 +7,7 @@
 use super::code::{Cmp, Code, Ins, Place as Source, R, Sampler};
 use super::live::{Live, visit};
 use super::program::{
-    NEVER, PopulationProgram, Selection, StateKind, StateProgram, TransitionProgram, assigned, literals, thresholds,
+    Capture, NEVER, PopulationProgram, Selection, StateKind, StateProgram, TransitionProgram, assigned, literals, thresholds,
     wait_factor,
 };
 use crate::batch::{CONST_TAG, Cell, Column, Layout, Site};
@@ -40,7 +40,7 @@ pub struct Lower<'m> {
     live: &'m Live,
     events: &'m [bool],
     layout: &'m mut Layout,
-    captures: &'m mut Vec<Vec<R>>,
+    captures: &'m mut Vec<Capture>,
     code: Code,
     constants: BTreeMap<String, u64>,
     attributes: Vec<Place>,
@@ -108,7 +108,7 @@ impl<'m> Lower<'m> {
         live: &'m Live,
         selection: &'m Selection,
         layout: &'m mut Layout,
-        captures: &'m mut Vec<Vec<R>>,
+        captures: &'m mut Vec<Capture>,
     ) -> Self {
         let constants = layout.constants.iter().enumerate().map(|(i, s)| (s.clone(), i as u64)).collect();
         let population = &model.populations[index];
@@ -344,7 +344,7 @@ impl<'m> Lower<'m> {
         self.assign(&set);
         let mut total = 0;
         for (pos, emit) in emits {
-            total += self.emit(emit, pos, at);
+            total += self.emit(emit, pos, at, flat);
         }
         // An event that no jump passes over ends the attempt by itself.
         let conditional = t.emits.iter().rev().find(|e| self.events[e.event]).is_some_and(|e| e.when.is_some());
@@ -456,7 +456,7 @@ impl<'m> Lower<'m> {
         }
     }
 
-    fn emit(&mut self, emit: &'m Emit, pos: u32, at: (usize, usize)) -> usize {
+    fn emit(&mut self, emit: &'m Emit, pos: u32, at: (usize, usize), flat: usize) -> usize {
         let site = self.layout.sites.len() as u32;
         self.emitting = Some((site, pos));
         let mark = self.next;
@@ -474,6 +474,9 @@ impl<'m> Lower<'m> {
         };
         let headers: Vec<Column> = emit.headers.iter().map(|e| self.column(e, &mut slots)).collect();
         let strings = slots.strings.clone();
+        if skip.is_some() {
+            self.push(Ins::Count { site });
+        }
         self.push(match (slots.registers.as_slice(), strings.is_empty()) {
             ([], _) => Ins::Emit0 { site, last: false },
             ([a], true) => Ins::Emit1 { site, a: *a, last: false },
@@ -482,7 +485,8 @@ impl<'m> Lower<'m> {
             _ => Ins::Emit { site },
         });
         let slot_words = slots.registers.len();
-        self.captures.push(slots.registers);
+        let always = skip.is_none();
+        self.captures.push(Capture { registers: slots.registers, population: self.index, transition: flat, always });
         self.layout.sites.push(Site {
             event: emit.event,
             population: self.index,

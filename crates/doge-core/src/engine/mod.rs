@@ -151,7 +151,7 @@ impl Engine {
         }
         let words = program.populations.iter().map(|p| p.most_words as u64).max().unwrap_or(0).max(4);
         let fits = (tuning.buffer_bytes / (words * 8)).max(1);
-        // Half of the subjects is quick; a million bounds memory and time.
+        // Half of the subjects makes the search for those due cheap; a million bounds memory and time.
         let goal = (subjects / 2).clamp(1 << 14, 1 << 20).min(fits / 4).max(1);
         // Nothing is known of the rate but that all are in their first state.
         let first = |p: &program::PopulationProgram| {
@@ -165,8 +165,10 @@ impl Engine {
         };
         let rate: f64 =
             program.populations.iter().zip(&program.layout.ids).map(|(p, ids)| first(p) * ids.count as f64).sum();
-        let length = if rate > 0.0 { (goal as f64 / rate) as u64 } else { u64::MAX };
-        Engine { program, cells, subjects, at: 0, length: length.max(1), cut: 0, goal, tuning, words, put_off: false }
+        let mut engine =
+            Engine { program, cells, subjects, at: 0, length: 1, cut: 0, goal, tuning, words, put_off: false };
+        engine.length = engine.length_at(rate);
+        engine
     }
 
     /// The program that it runs.
@@ -264,6 +266,14 @@ impl Engine {
         }
     }
 
+    /// Ticks of a window by the attempts a tick.
+    fn length_at(&self, rate: f64) -> u64 {
+        let length = if rate > 0.0 { (self.goal as f64 / rate) as u64 } else { u64::MAX };
+        // One tick for each bucket saves sorting, and is worth somewhat more frequent searches.
+        let enough = (self.subjects / 16).max(1 << 11) as f64;
+        if length > MOST_BUCKETS && rate * MOST_BUCKETS as f64 >= enough { MOST_BUCKETS } else { length.max(1) }
+    }
+
     /// All workers have simulated `window` and reached the ticks `reached`: its end becomes the
     /// earliest of them, and records beyond are put off.
     pub fn settle(&mut self, window: &mut Window, reached: &[u64], workers: &mut [Worker]) {
@@ -297,13 +307,7 @@ impl Engine {
         }
         let ticks = window.to - window.from;
         let rate = attempts as f64 / ticks as f64;
-        let mut length = if rate > 0.0 { (self.goal as f64 / rate) as u64 } else { u64::MAX };
-        // One tick for each bucket saves sorting, and is worth somewhat more frequent searches.
-        let enough = (self.subjects / 16).max(1 << 11) as f64;
-        if length > MOST_BUCKETS && rate * MOST_BUCKETS as f64 >= enough {
-            length = MOST_BUCKETS;
-        }
-        self.length = length.clamp(1, ticks.saturating_mul(4));
+        self.length = self.length_at(rate).clamp(1, ticks.saturating_mul(4));
     }
 
     /// Simulates on this thread up to tick `until` (exclusive) and appends the events, in order, to a

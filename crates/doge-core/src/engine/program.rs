@@ -38,14 +38,27 @@ pub struct Program {
     pub layout: Arc<Layout>,
     /// By population.
     pub populations: Vec<PopulationProgram>,
-    /// First registers of each site's slots' words, in slot order.
-    pub captures: Vec<Vec<R>>,
+    /// What each emit site captures.
+    pub captures: Vec<Capture>,
     /// Start of the run, milliseconds since the epoch.
     pub start_ms: i64,
     /// Length of a tick in milliseconds.
     pub tick_ms: i64,
     /// Number of ticks.
     pub ticks: u64,
+}
+
+/// What an emit site captures.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// Registers of the words of its slots.
+    pub registers: Vec<R>,
+    /// Its population.
+    pub population: usize,
+    /// Its transition, states in order, flat.
+    pub transition: usize,
+    /// Whether every attempt that is made captures an event here.
+    pub always: bool,
 }
 
 /// The program of a population.

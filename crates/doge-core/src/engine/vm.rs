@@ -3,6 +3,7 @@
 //! The loop over instructions is the innermost of the project; rare operations are out of line.
 
 use super::code::{Code, Ins, R, Sampler};
+use super::program::Capture;
 use super::ops;
 use super::text::{Heap, Scratch, Texts};
 use crate::batch::{CONST_TAG, Layout, SITE_BITS};
@@ -105,7 +106,7 @@ pub struct Frame<'a> {
     /// Code of the population.
     pub code: &'a Code,
     /// Registers of each site's slots.
-    pub captures: &'a [Vec<R>],
+    pub captures: &'a [Capture],
     /// What records mean.
     pub layout: &'a Layout,
     /// Strings.
@@ -116,11 +117,11 @@ pub struct Frame<'a> {
     pub head: u64,
     /// Second word of records.
     pub second: u64,
-    /// Records made so far, by site.
+    /// See [`Ins::Count`].
     pub counts: &'a mut [u64],
 }
 
-/// Runs from `pc` to the end; records go to `bucket`.
+/// Runs from `start` to the end; records go to `bucket`.
 ///
 /// # Errors
 /// The first instruction that fails; events captured before it stay.
@@ -129,45 +130,51 @@ pub fn run<G: Registers>(
     regs: &mut G,
     frame: &mut Frame<'_>,
     bucket: &mut Vec<u64>,
-    mut pc: usize,
+    start: usize,
 ) -> Result<Flow, Box<Trap>> {
     let code = frame.code;
     macro_rules! checked {
         ($d:expr, $fast:expr, $slow:expr) => {
             match $fast {
                 Some(v) => regs.set($d, v as u64),
-                None => return Err(trap(pc, $slow)),
+                None => return Err(trap(pc!(), $slow)),
             }
         };
     }
-    loop {
-        match code.ins[pc] {
+    let mut rest = code.ins[start..].iter();
+    // An iterator costs one comparison an instruction; an address is made only where it is wanted.
+    macro_rules! pc {
+        () => {
+            code.ins.len() - rest.len() - 1
+        };
+    }
+    macro_rules! go {
+        ($to:expr) => {
+            rest = code.ins[$to..].iter()
+        };
+    }
+    while let Some(ins) = rest.next() {
+        match *ins {
             Ins::End => return Ok(Flow::Done),
             Ins::Const { d, k } => regs.set(d, k),
             Ins::Mov { d, a } => regs.set(d, regs.get(a)),
-            Ins::Jump { to } => {
-                pc = to as usize;
-                continue;
-            }
+            Ins::Jump { to } => go!(to as usize),
             Ins::JumpIf { c, to } => {
                 if regs.get(c) != 0 {
-                    pc = to as usize;
-                    continue;
+                    go!(to as usize);
                 }
             }
             Ins::JumpUnless { c, to } => {
                 if regs.get(c) == 0 {
-                    pc = to as usize;
-                    continue;
+                    go!(to as usize);
                 }
             }
             Ins::JumpTable { c, n, base } => {
                 let index = regs.get(c);
                 if index >= u64::from(n) {
-                    return Err(trap(pc, EvalError::Index(index as i64, n as usize)));
+                    return Err(trap(pc!(), EvalError::Index(index as i64, n as usize)));
                 }
-                pc = base as usize + index as usize;
-                continue;
+                go!(base as usize + index as usize);
             }
             Ins::Table { d, c, base } => regs.set(d, code.tables[base as usize + regs.get(c) as usize]),
             Ins::Guard { c } => {
@@ -223,12 +230,12 @@ pub fn run<G: Registers>(
                 let call = Call { key: frame.key, site };
                 match ops::sample_args(draw, call, &regs.from(a)[..usize::from(n)]) {
                     Ok(v) => regs.set(d, v),
-                    Err(e) => return Err(trap(pc, e)),
+                    Err(e) => return Err(trap(pc!(), e)),
                 }
             }
             Ins::Op { op, d, a, b } => match ops::apply(op, regs.get(a), regs.get(b), &mut frame.strings) {
                 Ok(v) => regs.set(d, v),
-                Err(e) => return Err(trap(pc, e)),
+                Err(e) => return Err(trap(pc!(), e)),
             },
             Ins::Zoned { part, d, a, i } => {
                 regs.set(d, code.zones[i as usize].part(part, regs.get(a) as i64) as u64);
@@ -249,7 +256,7 @@ pub fn run<G: Registers>(
                 });
                 match made {
                     Ok(v) => regs.set(d, v),
-                    Err(e) => return Err(trap(pc, e)),
+                    Err(e) => return Err(trap(pc!(), e)),
                 }
             }
             Ins::Keep { d } => {
@@ -259,25 +266,22 @@ pub fn run<G: Registers>(
             Ins::Finite { a } => {
                 let v = f64::from_bits(regs.get(a));
                 if !v.is_finite() {
-                    return Err(trap(pc, EvalError::NotFinite(v)));
+                    return Err(trap(pc!(), EvalError::NotFinite(v)));
                 }
             }
             Ins::Emit0 { site, last } => {
-                frame.counts[site as usize] += 1;
                 bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
                 if last {
                     return Ok(Flow::Done);
                 }
             }
             Ins::Emit1 { site, a, last } => {
-                frame.counts[site as usize] += 1;
                 bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second, regs.get(a)]);
                 if last {
                     return Ok(Flow::Done);
                 }
             }
             Ins::Emit2 { site, a, b, last } => {
-                frame.counts[site as usize] += 1;
                 let record = [frame.head | u64::from(site), frame.second, regs.get(a), regs.get(b)];
                 bucket.extend_from_slice(&record);
                 if last {
@@ -285,17 +289,17 @@ pub fn run<G: Registers>(
                 }
             }
             Ins::Emit3 { site, a, b, c, last } => {
-                frame.counts[site as usize] += 1;
                 let record = [frame.head | u64::from(site), frame.second, regs.get(a), regs.get(b), regs.get(c)];
                 bucket.extend_from_slice(&record);
                 if last {
                     return Ok(Flow::Done);
                 }
             }
+            Ins::Count { site } => frame.counts[site as usize] += 1,
             Ins::Emit { site } => emit(regs, frame, bucket, site),
         }
-        pc += 1;
     }
+    Ok(Flow::Done)
 }
 
 #[cold]
@@ -306,11 +310,10 @@ fn trap(pc: usize, error: EvalError) -> Box<Trap> {
 
 /// Captures an event of any shape; see [`crate::batch`] for the record.
 fn emit<G: Registers>(regs: &G, frame: &mut Frame<'_>, bucket: &mut Vec<u64>, site: u32) {
-    frame.counts[site as usize] += 1;
     bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
     let first = bucket.len();
     let captures = &frame.captures[site as usize];
-    bucket.extend(captures.iter().map(|r| regs.get(*r)));
+    bucket.extend(captures.registers.iter().map(|r| regs.get(*r)));
     let shape = &frame.layout.sites[site as usize];
     for slot in &shape.strings {
         let at = first + *slot as usize;

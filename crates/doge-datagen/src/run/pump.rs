@@ -198,7 +198,7 @@ impl Pump {
     fn cut(&mut self, program: &Arc<Program>, window: &Window, failure: Option<&Failure>) -> bool {
         let layout = &program.layout;
         let lanes = &self.lanes;
-        let captured: u64 = self.workers.iter().flat_map(|w| &w.counts).sum();
+        let captured: u64 = self.workers.iter().flat_map(|w| w.captured(program)).sum();
         let mut here = vec![0u64; layout.sites.len()];
         let workers: Vec<&Worker> = self.workers.iter().collect();
         let (filler, ordered) = (&mut self.fillers[0], &mut self.ordered[0]);
@@ -247,10 +247,10 @@ impl Pump {
     fn events(&self) -> Vec<u64> {
         let layout: &Layout = &self.program.layout;
         let mut events = vec![0; layout.events.len()];
-        for (i, site) in layout.sites.iter().enumerate() {
-            let captured: u64 = self.workers.iter().map(|w| w.counts[i]).sum();
-            events[site.event] += captured - self.dropped[i];
+        for worker in &self.workers {
+            layout.sites.iter().zip(worker.captured(&self.program)).for_each(|(site, n)| events[site.event] += n);
         }
+        layout.sites.iter().zip(&self.dropped).for_each(|(site, n)| events[site.event] -= n);
         events
     }
 

@@ -51,7 +51,7 @@ fn advance(program: &Arc<Program>, tuning: Tuning, ticks: u64) -> Outcome {
             Err(failure) => return failed(outcome, &failure),
         }
     }
-    counted(outcome, std::slice::from_ref(&worker))
+    counted(program, outcome, std::slice::from_ref(&worker))
 }
 
 fn workers(program: &Arc<Program>, tuning: Tuning, n: usize) -> Outcome {
@@ -96,7 +96,7 @@ fn workers(program: &Arc<Program>, tuning: Tuning, n: usize) -> Outcome {
         attempts = sum;
     }
     assert!(workers.iter().all(|w| !w.has_later()), "records were put off beyond the end");
-    counted(outcome, &workers)
+    counted(program, outcome, &workers)
 }
 
 fn failed(mut outcome: Outcome, failure: &Failure) -> Outcome {
@@ -105,7 +105,7 @@ fn failed(mut outcome: Outcome, failure: &Failure) -> Outcome {
 }
 
 /// Adds the counters, which must agree with the events.
-fn counted(mut outcome: Outcome, workers: &[Worker]) -> Outcome {
+fn counted(program: &Program, mut outcome: Outcome, workers: &[Worker]) -> Outcome {
     let total = |of: fn(&Worker) -> &Vec<Vec<u64>>| {
         let mut sum = of(&workers[0]).clone();
         for w in &workers[1..] {
@@ -115,7 +115,7 @@ fn counted(mut outcome: Outcome, workers: &[Worker]) -> Outcome {
     };
     outcome.attempts = total(|w| &w.attempts);
     outcome.blocked = total(|w| &w.blocked);
-    let counts: u64 = workers.iter().flat_map(|w| &w.counts).sum();
+    let counts: u64 = workers.iter().flat_map(|w| w.captured(program)).sum();
     assert_eq!(counts, outcome.events.len() as u64, "events captured and events handed out");
     outcome
 }
