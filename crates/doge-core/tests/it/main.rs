@@ -1,5 +1,7 @@
 //! Integration tests of the core, in one binary because each further one would be linked anew.
 
+#![allow(clippy::disallowed_methods, reason = "tests read files, clock and environment")]
+
 mod diagnostics;
 mod law;
 mod oracle;

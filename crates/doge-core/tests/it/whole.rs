@@ -386,13 +386,14 @@ fn staying_and_entering_again() {
         let model = compiled(&format!(
             "clock: {{ start: 0, tick: 1s, ticks: 50 }}\nsubjects:\n  u:\n    count: 20\n    initial: second\n    states:\n      \
              first: {{ transitions: {{ never: {{ probability: 100%, emit: e }} }} }}\n      \
-             second: {{ transitions: {{ stay: {{ {to}probability: 50%, emit: e }} }} }}\n\
-             events: {{ e: {{ fields: {{ trigger: trigger, from: from, to: to }} }} }}\n"
+             second: {{ transitions: {{ stay: {{ {to}probability: 50%, let: {{ here: to, was: from, by: trigger }}, emit: own }} }} }}\n\
+             events:\n  e: {{ fields: {{ trigger: trigger }} }}\n  \
+             own: {{ fields: {{ trigger: trigger, from: from, to: to, by: by, was: was, here: here }} }}\n"
         ));
         let outcome = simulate(&model);
         assert!(outcome.events.len() > 300);
         let text = |t: &str| Same::from(Value::String(t.into()));
-        let want = [text("stay"), text("second"), text("second")];
+        let want = ["stay", "second", "second", "stay", "second", "second"].map(text);
         assert!(outcome.events.iter().all(|e| e.fields == want), "{:?}", outcome.events[0]);
     }
 }

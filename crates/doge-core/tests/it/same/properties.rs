@@ -474,7 +474,7 @@ fn choices_at_the_border() {
     // About one word of 184,467 stands on a border or before one.
     for id in 0..1_500_000u64 {
         let w = scope.subject(id).step(1).word(site);
-        let below = (u128::from(w) * u128::from(PERCENT_100) >> 64) as u64;
+        let below = ((u128::from(w) * u128::from(PERCENT_100)) >> 64) as u64;
         let (units, chosen) = match w {
             _ if border(below) == w && below > 0 => (below, 1),
             _ if w.checked_add(1) == Some(border(below + 1)) && below + 1 < PERCENT_100 => {
