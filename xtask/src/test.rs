@@ -27,7 +27,9 @@ const CHECKS: &[Check] = &[
     Check {
         name: "format",
         long: false,
-        run: |_| ran(cargo().args(["fmt", "--all", "--", "--check"]), "run `cargo fmt --all`"),
+        run: |_| {
+            ran(cargo().args(["fmt", "--all", "--", "--check", "-l"]), "run `cargo fmt --all`")
+        },
     },
     Check {
         name: "tidy",
@@ -60,7 +62,7 @@ const CHECKS: &[Check] = &[
         long: true,
         run: |_| {
             let mut command = cargo();
-            command.args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
+            command.args(["doc", "--workspace", "--no-deps"]);
             ran(command.env("RUSTDOCFLAGS", "-D warnings"), "see above")
         },
     },

@@ -31,10 +31,15 @@ impl File {
             && !is_test(&self.path)
     }
 
-    /// The lines, from 1, up to a test module at the end.
-    fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    /// The text up to a test module at the end.
+    fn product_text(&self) -> &str {
         let end = self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len());
-        self.text[..end].lines().enumerate().map(|(i, l)| (i + 1, l))
+        &self.text[..end]
+    }
+
+    /// The lines of [`File::product_text`], from 1.
+    fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.product_text().lines().enumerate().map(|(i, l)| (i + 1, l))
     }
 
     fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
@@ -43,7 +48,7 @@ impl File {
 }
 
 fn is_test(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("/tests.rs")
+    path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
 }
 
 /// A place and what is wrong there.

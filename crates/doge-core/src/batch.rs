@@ -190,9 +190,9 @@ pub struct Run<'a> {
 pub struct EventBatch {
     /// What the words mean.
     pub layout: Arc<Layout>,
-    words: Vec<u64>,
+    pub(crate) words: Vec<u64>,
     /// Order time and first word of each run.
-    runs: Vec<(i64, usize)>,
+    pub(crate) runs: Vec<(i64, usize)>,
     len: u64,
 }
 

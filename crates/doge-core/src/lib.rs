@@ -8,6 +8,7 @@
 //! computes is a function of (model, seed, subject) alone.
 
 pub mod batch;
+pub mod columns;
 pub mod compile;
 pub mod diag;
 pub mod dist;

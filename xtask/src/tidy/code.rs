@@ -1,7 +1,6 @@
 //! Rules for source files.
 
 use super::{Complaint, File, is_test};
-use std::collections::BTreeSet;
 
 const MOST_LINES: usize = 800;
 
@@ -25,13 +24,12 @@ pub fn heads(files: &[File]) -> Vec<Complaint> {
 
 /// A file that no module names is dead: the compiler never sees it.
 pub fn orphans(files: &[File]) -> Vec<Complaint> {
-    let paths: BTreeSet<&str> = files.iter().map(|f| f.path.as_str()).collect();
     let mut complaints = Vec::new();
     for file in files.iter().filter(|f| f.is_rust()) {
         let Some((folder, name)) = file.path.rsplit_once('/') else { continue };
         let roots = ["main.rs", "lib.rs", "build.rs"];
         if roots.contains(&name)
-            || ["examples", "benches", "fuzz_targets"].iter().any(|d| folder.ends_with(d))
+            || ["examples", "benches", "targets"].iter().any(|d| folder.ends_with(d))
         {
             continue;
         }
@@ -49,15 +47,19 @@ pub fn orphans(files: &[File]) -> Vec<Complaint> {
             format!("{folder}/main.rs"),
             format!("{folder}.rs"),
         ];
-        let parent_of =
-            |f: &&File| parents.iter().any(|p| *p == f.path) && paths.contains(f.path.as_str());
+        let parent_of = |f: &&File| parents.contains(&f.path);
         // The list of distributions names its modules itself.
         let names = |f: &File| {
             let lines = || f.text.lines().map(str::trim);
             lines().any(|l| l.ends_with(&format!("mod {module};")))
                 || lines().any(|l| l.contains(&format!(" {module}::")))
         };
-        if !files.iter().filter(parent_of).any(names) {
+        // A file beside it may name it by its path.
+        let by_path = |f: &File| {
+            f.path.rsplit_once('/').is_some_and(|p| p.0 == folder)
+                && f.text.contains(&format!("#[path = \"{name}\"]"))
+        };
+        if !files.iter().filter(parent_of).any(names) && !files.iter().any(by_path) {
             complaints.push(format!(
                 "{}: no module declares it: write `mod {module};`, or delete the file",
                 file.path

@@ -11,7 +11,7 @@ use crate::model::{Emit, Event, Leaf, Population};
 use crate::source::Span;
 use crate::spec::TransitionSpec;
 use crate::value::{Base, Ty};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Compiler<'_> {
     /// The emit list of a transition at (population, state, transition).
@@ -21,7 +21,7 @@ impl Compiler<'_> {
         place: (usize, usize, usize),
         events: &mut Events,
         lets: Vec<(String, Ty)>,
-        broken_lets: HashSet<String>,
+        broken_lets: BTreeSet<String>,
         attributes: &super::population::Attributes,
     ) -> Vec<Emit> {
         if spec.emit.is_empty() {
@@ -43,7 +43,7 @@ impl Compiler<'_> {
             path: &[],
         };
         let broken = [&attributes.broken, &broken_lets];
-        let mut earlier: HashMap<usize, usize> = HashMap::new();
+        let mut earlier: BTreeMap<usize, usize> = BTreeMap::new();
         let mut out = Vec::with_capacity(spec.emit.len());
         for name in &spec.emit {
             let Some(&event) = events.index.get(&name.value) else {
@@ -100,7 +100,7 @@ impl Compiler<'_> {
         occurrence: &str,
         events: &Events,
         env: Env,
-        broken: &[&HashSet<String>],
+        broken: &[&BTreeSet<String>],
     ) -> Option<Emit> {
         let info = &events.list[event];
         let name = self.spec.events[event].name.value.as_str();

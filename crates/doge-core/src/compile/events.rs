@@ -7,14 +7,14 @@ use crate::model::Field;
 use crate::source::{Span, Spanned};
 use crate::spec::{ExprSource, FieldSpec, FieldValueSpec};
 use crate::value::Ty;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Names of events kept for the language.
 const RESERVED: &[&str] = &["truth", "labels"];
 
 /// All events, and what was found at each place that emits one.
 pub(super) struct Events {
-    pub index: HashMap<String, usize>,
+    pub index: BTreeMap<String, usize>,
     pub list: Vec<EventInfo>,
     pub emissions: Vec<Emission>,
 }
@@ -58,11 +58,11 @@ impl Compiler<'_> {
     pub(super) fn events(&mut self) -> Events {
         let spec = self.spec;
         let mut out = Events {
-            index: HashMap::new(),
+            index: BTreeMap::new(),
             list: Vec::new(),
             emissions: Vec::new(),
         };
-        let mut folded: HashMap<String, &Spanned<String>> = HashMap::new();
+        let mut folded: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
         for event in &spec.events {
             let name = event.name.value.as_str();
             if RESERVED.contains(&name) {
@@ -120,7 +120,7 @@ impl Compiler<'_> {
                 columns: Vec::new(),
                 fields: Vec::new(),
             };
-            let mut columns = HashMap::new();
+            let mut columns = BTreeMap::new();
             info.fields = self.fields(
                 &event.fields,
                 &mut vec!["fields".to_owned()],
@@ -138,7 +138,7 @@ impl Compiler<'_> {
         specs: &[FieldSpec],
         path: &mut Vec<String>,
         info: &mut EventInfo,
-        columns: &mut HashMap<String, (String, Span)>,
+        columns: &mut BTreeMap<String, (String, Span)>,
     ) -> Vec<Field> {
         let mut out = Vec::with_capacity(specs.len());
         for spec in specs {

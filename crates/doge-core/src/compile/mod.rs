@@ -20,7 +20,7 @@ use crate::model::Model;
 use crate::source::{Source, Spanned};
 use crate::spec::{ExprSource, Overrides, Spec, parse_lossy};
 use crate::value::{Ty, Value};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// After so many problems names are not compared any more: a nearest name costs a look at all of them.
@@ -138,7 +138,7 @@ fn compile_into(spec: &Spec, diags: &mut Diagnostics) -> Option<Model> {
 struct Scope<'a> {
     env: Env<'a>,
     /// Names whose own expression has an error: what reads them is not judged.
-    broken: &'a [&'a HashSet<String>],
+    broken: &'a [&'a BTreeSet<String>],
 }
 
 struct Compiler<'a> {

@@ -11,19 +11,19 @@ use crate::model::{Attribute, Let, PERCENT_100, Population, Probability, State, 
 use crate::source::{Span, Spanned};
 use crate::spec::{ExprSource, PopulationSpec, ProbabilitySpec, StateSpec, TransitionSpec};
 use crate::value::{Base, Ty, Value};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The attributes of a population as expressions see them.
 #[derive(Default)]
 pub(super) struct Attributes {
     /// Names and types; those in `broken` have no meaningful type.
     pub types: Vec<(String, Ty)>,
-    pub broken: HashSet<String>,
-    index: HashMap<String, usize>,
+    pub broken: BTreeSet<String>,
+    index: BTreeMap<String, usize>,
 }
 
 /// The `let`s of a transition (`None` where one has an error), their types, and those with an error.
-type Lets = (Option<Vec<Let>>, Vec<(String, Ty)>, HashSet<String>);
+type Lets = (Option<Vec<Let>>, Vec<(String, Ty)>, BTreeSet<String>);
 
 impl Compiler<'_> {
     /// A population, or `None` where it has an error. Its emissions are collected in `events`.
@@ -44,7 +44,7 @@ impl Compiler<'_> {
                 .push(d.help("write how many subjects there are: `count: 10`"));
         }
         let (attributes, inits) = self.attributes(spec);
-        let states: HashMap<&str, usize> = spec
+        let states: BTreeMap<&str, usize> = spec
             .states
             .iter()
             .enumerate()
@@ -190,7 +190,7 @@ impl Compiler<'_> {
         place: (usize, usize, usize),
         spec: &TransitionSpec,
         attributes: &Attributes,
-        states: &HashMap<&str, usize>,
+        states: &BTreeMap<&str, usize>,
         events: &mut Events,
     ) -> Option<Transition> {
         let trigger = spec.trigger.value.as_str();
@@ -371,7 +371,7 @@ impl Compiler<'_> {
     }
 
     fn lets(&mut self, spec: &TransitionSpec, env: Env, attributes: &Attributes) -> Lets {
-        let (mut out, mut types, mut broken) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut out, mut types, mut broken) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut hidden: Vec<(String, String)> = spec
             .lets
             .iter()
@@ -446,7 +446,7 @@ impl Compiler<'_> {
         population: &PopulationSpec,
         attributes: &Attributes,
         env: Env,
-        broken: &[&HashSet<String>],
+        broken: &[&BTreeSet<String>],
     ) -> Option<Vec<(usize, TExpr)>> {
         let mut out = Vec::with_capacity(spec.set.len());
         for (name, source) in &spec.set {
@@ -597,7 +597,7 @@ fn cyclic(
     }
     later(&mut |j| forward.push(j), ast);
     forward.retain(|j| {
-        let (mut seen, mut open) = (HashSet::new(), vec![*j]);
+        let (mut seen, mut open) = (BTreeSet::new(), vec![*j]);
         while let Some(k) = open.pop() {
             if k == i {
                 return *j != i;

@@ -256,8 +256,9 @@ impl Worker {
             buckets.iter_mut().for_each(Vec::clear);
         }
         self.take_up(window);
-        let mut reach =
-            Reach { to: window.to, left: limit.clamp(1, 1 << 40), refill: (limit / 8).max(256).min(limit.max(1)) };
+        // Less than 2^40, so that adding an attempt number cannot overflow.
+        let limit = limit.clamp(1, 1 << 40);
+        let mut reach = Reach { to: window.to, left: limit, refill: (limit / 8).max(256).min(limit) };
         for cell in cells {
             let p = &program.populations[cell.population];
             if p.registers <= 256 {

@@ -1,7 +1,7 @@
 //! Destinations: from what a model's `sinks` (or `--to`) says to outputs that can be opened.
 //!
-//! Two stages. [`check`] and [`from_text`] make [`DestinationSpec`]s: checked by themselves, everything
-//! still as written, nothing filled in. [`resolve`] makes [`Output`]s of them for one run: holes filled
+//! Two stages. [`check()`] and [`from_text`] make [`DestinationSpec`]s: checked by themselves, everything
+//! still as written, nothing filled in. [`resolve()`] makes [`Output`]s of them for one run: holes filled
 //! from the environment, one output per file, table or stream, sinks made and not opened.
 //!
 //! Not here: writing (sinks), deciding when to commit (`run`).

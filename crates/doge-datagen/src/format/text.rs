@@ -12,7 +12,7 @@
 use super::pen::{BLOCK, FULL, GROUP, Page};
 use super::plan::{Build, Part, Piece, Plan};
 use super::{TextBlock, TextFormat, digits};
-use doge_core::batch::{CONST_TAG, LOCAL_BITS, Layout, Run, SITE_BITS, bytes_of};
+use doge_core::batch::{CONST_TAG, IdMap, LOCAL_BITS, Layout, Run, SITE_BITS, bytes_of};
 use doge_core::expr::func::{TextBuf, double_text, duration_text, int_text, timestamp_text};
 use std::sync::Arc;
 
@@ -43,12 +43,20 @@ enum Text {
     Here(usize, usize),
 }
 
-/// The steps of a site's plan as they are for an instant.
-#[derive(Debug, Default)]
+/// A site's plan as it is for an instant, with all that a record needs.
+#[derive(Debug)]
 struct Rendered {
-    time_ms: Option<i64>,
+    /// Which instant; [`NO_TIME`] at first, and for sites of other outputs always.
+    time_ms: i64,
     steps: Vec<Step>,
+    most: usize,
+    slot_words: usize,
+    strings: bool,
+    ids: IdMap,
 }
+
+/// No instant of a run, which lies within the years 1..9999.
+const NO_TIME: i64 = i64::MIN;
 
 /// A fragment, then a value.
 #[derive(Debug)]
@@ -108,52 +116,79 @@ impl TextEncoder {
         enough: usize,
     ) -> Encoded<'r> {
         if state.sites.len() < self.plans.len() {
-            state.sites.resize_with(self.plans.len(), Rendered::default);
+            state.sites = self.plans.iter().map(|plan| Rendered::new(plan.as_ref(), &self.layout)).collect();
         }
         let mut words = run.words;
         let mut events = 0;
         let mut last = None;
-        while out.len < enough
-            && let [head, second, rest @ ..] = words
-        {
-            let site = (head & ((1 << SITE_BITS) - 1)) as usize;
-            let Some(plan) = &self.plans[site] else {
-                words = &words[self.layout.record_len(words)..];
+        while out.len < enough && !words.is_empty() {
+            let Some(block) = out.bytes.first_chunk_mut::<FULL>() else {
+                out.grow(BLOCK);
                 continue;
             };
-            events += 1;
-            last = Some((*head, *second));
-            let rendered = &mut state.sites[site];
-            if rendered.time_ms != Some(run.time_ms) {
-                rendered.render(plan, run.time_ms);
-            }
-            let mut most = plan.most;
-            words = if plan.strings {
-                let (dynamic, after) = self.texts(site, rest, plan, &mut state.texts);
-                most += dynamic;
-                after
-            } else {
-                &rest[plan.slot_words..]
-            };
-            let record = Record { head: *head, second: *second, rest, texts: &state.texts };
-            if let Some(block) = out.bytes.first_chunk_mut::<FULL>()
-                && out.len + most <= BLOCK
+            let mut at = out.len;
+            // Set where a record needs more than what is left of the block.
+            let mut more = 0;
+            while at < enough
+                && let [head, second, rest @ ..] = words
             {
-                out.len = self.write(plan, rendered, &record, block, out.len);
-            } else {
-                if out.bytes.len() < out.len + most {
-                    out.grow(most);
+                let site = (head & ((1 << SITE_BITS) - 1)) as usize;
+                let rendered = &mut state.sites[site];
+                if rendered.time_ms != run.time_ms {
+                    let Some(plan) = &self.plans[site] else {
+                        words = &words[self.layout.record_len(words)..];
+                        continue;
+                    };
+                    rendered.render(plan, run.time_ms);
                 }
-                out.len = self.write(plan, rendered, &record, out.bytes.as_mut_slice(), out.len);
+                let mut most = rendered.most;
+                let after = if rendered.strings {
+                    let (dynamic, after) = self.texts(site, rest, rendered.slot_words, &mut state.texts);
+                    most += dynamic;
+                    after
+                } else {
+                    &rest[rendered.slot_words..]
+                };
+                if at + most > BLOCK {
+                    more = most;
+                    break;
+                }
+                let record = Record { head: *head, second: *second, rest, texts: &state.texts };
+                at = self.write(rendered, &record, block, at);
+                events += 1;
+                last = Some((*head, *second));
+                words = after;
+            }
+            out.len = at;
+            if more > 0
+                && let [head, second, rest @ ..] = words
+            {
+                let site = (head & ((1 << SITE_BITS) - 1)) as usize;
+                let rendered = &state.sites[site];
+                let (_, after) = self.texts(site, rest, rendered.slot_words, &mut state.texts);
+                if out.bytes.len() < out.len + more {
+                    out.grow(more);
+                }
+                let record = Record { head: *head, second: *second, rest, texts: &state.texts };
+                out.len = self.write(rendered, &record, out.bytes.as_mut_slice(), out.len);
+                events += 1;
+                last = Some((*head, *second));
+                words = after;
             }
         }
         Encoded { events, last, rest: words }
     }
 
     /// Finds the strings of a record; how many bytes they may become, and what follows the record.
-    fn texts<'r>(&self, site: usize, rest: &'r [u64], plan: &Plan, texts: &mut Vec<Text>) -> (usize, &'r [u64]) {
+    fn texts<'r>(
+        &self,
+        site: usize,
+        rest: &'r [u64],
+        slot_words: usize,
+        texts: &mut Vec<Text>,
+    ) -> (usize, &'r [u64]) {
         texts.clear();
-        let mut at = plan.slot_words;
+        let mut at = slot_words;
         let mut most = 0;
         for slot in &self.layout.sites[site].strings {
             let w = rest[*slot as usize];
@@ -176,7 +211,6 @@ impl TextEncoder {
     #[inline(always)]
     fn write<P: Page + ?Sized>(
         &self,
-        plan: &Plan,
         rendered: &Rendered,
         record: &Record<'_>,
         page: &mut P,
@@ -198,7 +232,7 @@ impl TextEncoder {
                 Piece::End => return at,
                 Piece::Id => {
                     let local = record.second & ((1 << LOCAL_BITS) - 1);
-                    at = digits::unsigned(page, at, self.layout.ids[plan.population].id(local));
+                    at = digits::unsigned(page, at, rendered.ids.id(local));
                 }
                 Piece::Int(s) => at = digits::signed(page, at, slot(s) as i64),
                 Piece::OrNull { slot: s, skip } => {
@@ -351,11 +385,22 @@ fn header(layout: &Layout, events: &[bool]) -> Vec<u8> {
 }
 
 impl Rendered {
+    fn new(plan: Option<&Plan>, layout: &Layout) -> Rendered {
+        Rendered {
+            time_ms: NO_TIME,
+            steps: Vec::new(),
+            most: plan.map_or(0, |p| p.most),
+            slot_words: plan.map_or(0, |p| p.slot_words),
+            strings: plan.is_some_and(|p| p.strings),
+            ids: plan.map_or(IdMap::range(0, 0), |p| layout.ids[p.population]),
+        }
+    }
+
     /// Renders the fragments for an instant; those that do not depend on it only once.
     #[inline(never)]
     fn render(&mut self, plan: &Plan, time_ms: i64) {
-        let first = self.time_ms.is_none();
-        self.time_ms = Some(time_ms);
+        let first = self.time_ms == NO_TIME;
+        self.time_ms = time_ms;
         let mut text = Vec::new();
         let mut buf = TextBuf::new();
         for (i, parts) in plan.fragments.iter().enumerate() {

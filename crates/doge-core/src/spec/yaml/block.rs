@@ -4,7 +4,7 @@ use super::{Halt, Parser, R, quoted_line};
 use crate::diag::{Diagnostic, shown};
 use crate::source::{Span, Spanned};
 use crate::spec::{Node, NodeKind};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 impl Parser<'_> {
     /// A value that begins on a line of its own, indented deeper than `parent`.
@@ -167,7 +167,7 @@ impl Parser<'_> {
     fn block_mapping(&mut self, column: usize) -> R<Node> {
         let start = self.pos;
         let mut entries: Vec<(Spanned<String>, Node)> = Vec::new();
-        let mut seen: HashMap<String, Span> = HashMap::new();
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         let mut end = start;
         loop {
             match self.block_entry(column, &mut seen) {
@@ -219,7 +219,7 @@ impl Parser<'_> {
     fn block_entry(
         &mut self,
         column: usize,
-        seen: &mut HashMap<String, Span>,
+        seen: &mut BTreeMap<String, Span>,
     ) -> R<Option<(Spanned<String>, Node)>> {
         let parent = column as isize;
         if self.peek() == Some(b'?') && self.is_blank_or_break(self.pos + 1) {

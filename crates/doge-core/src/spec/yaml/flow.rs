@@ -5,7 +5,7 @@ use super::{Halt, Parser, R, is_open, quoted_line};
 use crate::diag::{Diagnostic, shown};
 use crate::source::{Span, Spanned};
 use crate::spec::{Node, NodeKind};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 impl Parser<'_> {
     /// `[ ... ]` or `{ ... }`, standing at its opening bracket, inside a block indented by `parent`.
@@ -55,7 +55,7 @@ impl Parser<'_> {
 
     fn flow_mapping(&mut self, parent: isize, open: usize) -> R<Node> {
         let mut entries: Vec<(Spanned<String>, Node)> = Vec::new();
-        let mut seen: HashMap<String, Span> = HashMap::new();
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         self.pos += 1;
         loop {
             if self.flow_next(parent, open, b'}')? {

@@ -18,7 +18,7 @@ mod scalar;
 use super::{ExprSource, Node, NodeKind};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::source::{Source, Span};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Levels of nesting that are followed; models need about ten.
 const MAX_DEPTH: usize = 64;
@@ -33,7 +33,7 @@ pub(crate) struct Tree {
     pub root: Node,
     /// By first byte of a scalar that is quoted, a block or over several lines: the place of each
     /// byte of its text, and of its end.
-    offsets: HashMap<u32, Vec<u32>>,
+    offsets: BTreeMap<u32, Vec<u32>>,
     /// Lines were skipped: keys may be missing from the tree.
     pub lossy: bool,
 }
@@ -98,7 +98,7 @@ pub(crate) fn parse(source: &Source, diags: &mut Diagnostics) -> Option<Tree> {
         pos: 0,
         line_start: 0,
         depth: 0,
-        offsets: HashMap::new(),
+        offsets: BTreeMap::new(),
         lossy: false,
         comma_missing: false,
         diags,
@@ -151,7 +151,7 @@ struct Parser<'a> {
     /// First byte of the line that `pos` is in.
     line_start: usize,
     depth: usize,
-    offsets: HashMap<u32, Vec<u32>>,
+    offsets: BTreeMap<u32, Vec<u32>>,
     lossy: bool,
     /// The last value of a collection was cut off where a comma is missing, which was reported.
     comma_missing: bool,

@@ -1,6 +1,8 @@
 //! The tree of a text; a second parser (`saphyr-parser`, a complete YAML 1.2) as oracle: whatever is
 //! accepted here without a word must mean the same there. Neither can be wrong alone.
 
+#![allow(clippy::disallowed_methods, reason = "tests read files")]
+
 use super::parse;
 use crate::diag::Diagnostics;
 use crate::source::Source;

@@ -51,7 +51,7 @@ fn advance(program: &Arc<Program>, tuning: Tuning, ticks: u64) -> Outcome {
             Err(failure) => return failed(outcome, &failure),
         }
     }
-    counted(program, outcome, std::slice::from_ref(&worker))
+    counted(outcome, engine.program(), std::slice::from_ref(&worker))
 }
 
 fn workers(program: &Arc<Program>, tuning: Tuning, n: usize) -> Outcome {
@@ -96,7 +96,7 @@ fn workers(program: &Arc<Program>, tuning: Tuning, n: usize) -> Outcome {
         attempts = sum;
     }
     assert!(workers.iter().all(|w| !w.has_later()), "records were put off beyond the end");
-    counted(program, outcome, &workers)
+    counted(outcome, engine.program(), &workers)
 }
 
 fn failed(mut outcome: Outcome, failure: &Failure) -> Outcome {
@@ -105,7 +105,7 @@ fn failed(mut outcome: Outcome, failure: &Failure) -> Outcome {
 }
 
 /// Adds the counters, which must agree with the events.
-fn counted(program: &Program, mut outcome: Outcome, workers: &[Worker]) -> Outcome {
+fn counted(mut outcome: Outcome, program: &Program, workers: &[Worker]) -> Outcome {
     let total = |of: fn(&Worker) -> &Vec<Vec<u64>>| {
         let mut sum = of(&workers[0]).clone();
         for w in &workers[1..] {
