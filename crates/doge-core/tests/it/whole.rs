@@ -377,3 +377,23 @@ fn subjects_are_independent() {
         assert!(p > ALPHA, "{what}: {p}");
     }
 }
+
+/// Without `to` a subject stays where it is, also where that is not the first state, and `to` has the
+/// name of that state; so it has where the state is entered again.
+#[test]
+fn staying_and_entering_again() {
+    for to in ["", "to: second, "] {
+        let model = compiled(&format!(
+            "clock: {{ start: 0, tick: 1s, ticks: 50 }}\nsubjects:\n  u:\n    count: 20\n    initial: second\n    states:\n      \
+             first: {{ transitions: {{ never: {{ probability: 100%, emit: e }} }} }}\n      \
+             second: {{ transitions: {{ stay: {{ {to}probability: 50%, let: {{ here: to, was: from, by: trigger }}, emit: own }} }} }}\n\
+             events:\n  e: {{ fields: {{ trigger: trigger }} }}\n  \
+             own: {{ fields: {{ trigger: trigger, from: from, to: to, by: by, was: was, here: here }} }}\n"
+        ));
+        let outcome = simulate(&model);
+        assert!(outcome.events.len() > 300);
+        let text = |t: &str| Same::from(Value::String(t.into()));
+        let want = ["stay", "second", "second", "stay", "second", "second"].map(text);
+        assert!(outcome.events.iter().all(|e| e.fields == want), "{:?}", outcome.events[0]);
+    }
+}

@@ -304,7 +304,10 @@ fn a_failing_run() {
         match run(&spec) {
             Err(Error::Stopped(stopped)) => match stopped.cause {
                 Cause::Expression(e) => {
-                    (std::fs::read(path.with_extension("jsonl.part")).unwrap(), e.message, e.notes)
+                    let told: u64 = stopped.report.events.iter().map(|e| e.1).sum();
+                    let written = std::fs::read(path.with_extension("jsonl.part")).unwrap();
+                    assert_eq!(told, lines(&written).len() as u64, "events of the report");
+                    (written, e.message, e.notes)
                 }
                 _ => panic!("another cause"),
             },

@@ -453,17 +453,16 @@ fn expr(tape: &mut Tape<'_>, env: &Env, ty: Ty, depth: usize) -> String {
                 ])
                 .into(),
             9 => format!("size({})", expr(tape, env, Ty::String, d)),
-            10 => tape
-                .of(&[
+            10 => {
+                let parts = [
                     "getHours('Europe/Warsaw')",
                     "getDayOfWeek()",
                     "getMilliseconds()",
                     "getFullYear()",
-                ])
-                .to_owned()
-                .to_string()
-                .as_str()
-                .pipe(|part| format!("{}.{part}", expr(tape, env, Timestamp, 0))),
+                ];
+                let part = tape.of(&parts);
+                format!("{}.{part}", expr(tape, env, Timestamp, 0))
+            }
             11 => format!("{}.getSeconds()", expr(tape, env, Duration, 0)),
             12 if env.risky => format!("int({})", expr(tape, env, Double, d)),
             _ => format!("(-{})", leaf(tape, env, Int)).replace("(--", "(- -"),
@@ -552,13 +551,6 @@ fn expr(tape: &mut Tape<'_>, env: &Env, ty: Ty, depth: usize) -> String {
 fn tape_type(depth: usize) -> Ty {
     [Bool, Timestamp, Duration][depth % 3]
 }
-
-trait Pipe {
-    fn pipe<T>(&self, f: impl FnOnce(&Self) -> T) -> T {
-        f(self)
-    }
-}
-impl Pipe for str {}
 
 /// A name or a literal.
 fn leaf(tape: &mut Tape<'_>, env: &Env, ty: Ty) -> String {

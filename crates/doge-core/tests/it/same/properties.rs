@@ -474,7 +474,7 @@ fn choices_at_the_border() {
     // About one word of 184,467 stands on a border or before one.
     for id in 0..1_500_000u64 {
         let w = scope.subject(id).step(1).word(site);
-        let below = (u128::from(w) * u128::from(PERCENT_100) >> 64) as u64;
+        let below = ((u128::from(w) * u128::from(PERCENT_100)) >> 64) as u64;
         let (units, chosen) = match w {
             _ if border(below) == w && below > 0 => (below, 1),
             _ if w.checked_add(1) == Some(border(below + 1)) && below + 1 < PERCENT_100 => {
@@ -523,4 +523,35 @@ fn choices_at_the_border() {
 fn seven(units: u64) -> Vec<u64> {
     let rest = PERCENT_100 - units;
     vec![units / 2, 0, units - units / 2, rest / 4, rest / 4, rest / 4, rest - rest / 4 * 3]
+}
+
+/// Ticks that are cut by subject and windows that end early, in every mixture: few bytes make ticks too
+/// large, few attempts make windows end early, and workers are ahead of one another.
+#[test]
+fn cut_ticks_and_early_ends() {
+    let text = "clock: { start: 0, tick: 1s, ticks: 40 }\nsubjects:\n  u:\n    count: 7\n    attributes: { n: 0 }\n    states:\n      \
+         s: { transitions: { t: { to: r, probability: 60%, set: { n: n + 1 }, emit: [e, e] } } }\n      \
+         r: { transitions: { t: { to: s, probability: 5%, emit: e } } }\n  \
+         v:\n    count: 6\n    states: { s: { transitions: { t: { probability: 20%, emit: e } } } }\n\
+         events: { e: { fields: { id: id } } }\n";
+    let model = compiled(text);
+    let want = whole(&model);
+    let program = program(&model, all_ids(&model), all_events(&model));
+    for limit in [None, Some(1), Some(2), Some(3), Some(5), Some(9), Some(30)] {
+        for (cell, buffer_bytes) in
+            [(1, 1), (2, 1), (3, 1), (1, 100), (2, 300), (3, 2_000), (1, 9_000)]
+        {
+            let tuning = Tuning { limit, cell: Some(cell), buffer_bytes, window_ticks: None };
+            for how in [
+                How::Workers(1),
+                How::Workers(2),
+                How::Workers(3),
+                How::Workers(5),
+                How::Advance(3),
+            ] {
+                same(&format!("{tuning:?} {how:?}"), text, &want, &run(&program, tuning, how))
+                    .unwrap();
+            }
+        }
+    }
 }
