@@ -2,6 +2,7 @@
 //!
 //! A chore is a module here and a line in [`CHORES`]. Not here: anything that a user of `doge` needs.
 
+mod fuzz;
 mod json;
 mod packages;
 mod test;
@@ -35,6 +36,12 @@ const CHORES: &[Chore] = &[
             tidy::run()
         },
     },
+    Chore {
+        name: "fuzz",
+        options: "[TARGET] [--seconds N]",
+        summary: "fuzz targets, half a minute each",
+        run: fuzz::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -58,7 +65,7 @@ fn main() -> ExitCode {
 
 fn help() -> String {
     let line = |c: &Chore| {
-        format!("  cargo xtask {:14} {}\n", format!("{} {}", c.name, c.options), c.summary)
+        format!("  cargo xtask {:30} {}\n", format!("{} {}", c.name, c.options), c.summary)
     };
     format!("chores:\n{}", CHORES.iter().map(line).collect::<String>())
 }
