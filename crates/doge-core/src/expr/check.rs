@@ -23,6 +23,8 @@ use std::ops::Range;
 
 pub use table::{FUNCTIONS, Function};
 
+/// After so many problems of a file no nearest names are looked for.
+const MAX_SUGGESTIONS: usize = 50;
 /// How many nodes a typed tree may have: macros multiply.
 pub const MAX_NODES: usize = 50_000;
 /// How many computed list elements one expression may have under macros and `in`.
@@ -45,6 +47,7 @@ pub fn check(ast: &Ast, env: &Env, expected: Option<Ty>, diags: &mut Diagnostics
         nodes: 0,
         too_large: false,
         locals: Vec::new(),
+        suggests: diags.0.len() < MAX_SUGGESTIONS,
         compared: Vec::new(),
         in_macro: false,
         root: ast.root.range(),
@@ -116,6 +119,8 @@ struct Checker<'a> {
     too_large: bool,
     /// Variables of macros, innermost last, with what stands for them.
     locals: Vec<(String, TExpr)>,
+    /// Whether nearest names are still looked for: it costs a look at all names.
+    suggests: bool,
     /// Where operands of `==` and `!=` begin: an unknown name there may be meant as text.
     compared: Vec<usize>,
     in_macro: bool,

@@ -89,7 +89,11 @@ impl Checker<'_> {
         }
         let mut d = self.problem("E0401", range.clone(), format!("there is no `{name}` here"));
         let locals = self.locals.iter().map(|(n, _)| n.as_str());
-        let near = nearest(name, self.env.visible().chain(locals)).map(str::to_owned);
+        let near = self
+            .suggests
+            .then(|| nearest(name, self.env.visible().chain(locals)))
+            .flatten()
+            .map(str::to_owned);
         if FUNCTIONS.iter().any(|f| f.name == name) && !RESERVED.contains(&name) {
             let usage = FUNCTIONS.iter().find(|f| f.name == name).map_or("", |f| f.usage);
             d = d.help(format!("it is a function: write `{usage}`"));
@@ -188,7 +192,8 @@ impl Checker<'_> {
 
     pub(super) fn param(&mut self, name: &Name, range: Range<usize>) -> Option<TExpr> {
         let Some((_, value)) = self.env.params.iter().find(|(n, _)| *n == name.text) else {
-            let near = nearest(&name.text, self.env.params.iter().map(|(n, _)| n.as_str()));
+            let names = self.env.params.iter().map(|(n, _)| n.as_str());
+            let near = self.suggests.then(|| nearest(&name.text, names)).flatten();
             let help = match near {
                 Some(near) => format!("the nearest is `params.{near}`"),
                 None => format!("declare it: `params: {{ {}: 10 }}`", name.text),
@@ -234,7 +239,8 @@ impl Checker<'_> {
         match known {
             Some(i) => self.make(TKind::Old(i), self.env.attributes[i].1, range),
             None => {
-                let near = nearest(&name.text, self.env.attributes.iter().map(|(n, _)| n.as_str()));
+                let names = self.env.attributes.iter().map(|(n, _)| n.as_str());
+                let near = self.suggests.then(|| nearest(&name.text, names)).flatten();
                 let help = match near {
                     Some(near) => format!("the nearest is `old.{near}`"),
                     None => "`old.` reads an attribute from before the transition".to_owned(),

@@ -514,7 +514,12 @@ impl Parser<'_> {
             ),
         }
         self.pos = word;
-        let crossed = self.skip(false)?;
+        let mut crossed = self.skip(false)?;
+        // More of them on the line are the same mistake, and must not cost a call each.
+        while !crossed && (self.peek() == Some(b'&') || self.b[self.pos..].starts_with(b"!!")) {
+            self.pos = self.word_end();
+            crossed = self.skip(false)?;
+        }
         if !crossed && self.pos < self.b.len() {
             return self.inline_value(parent, key);
         }
