@@ -86,15 +86,20 @@ pub fn workers(program: &Arc<Program>, tuning: Tuning, n: usize) -> Outcome {
         let limit = engine.limit(n);
         let groups = engine.groups(&window, n);
         let work = workers.iter_mut().zip(groups);
-        let reached: Vec<u64> = work.map(|(w, cells)| w.simulate(program, &window, limit, cells)).collect();
+        let reached: Vec<u64> =
+            work.map(|(w, cells)| w.simulate(program, &window, limit, cells)).collect();
         engine.settle(&mut window, &reached, &mut workers);
         let failure = first(&workers).filter(|f| f.is_within(&window));
         let refs: Vec<&Worker> = workers.iter().collect();
         let mut ordered = Ordered::default();
         for bucket in 0..window.buckets() {
             ordered.runs(program, &window, &refs, bucket, &mut |run| {
-                let before = |e: &EventRef| failure.as_ref().is_none_or(|f| f.is_after(program, &e.position()));
-                outcome.events.extend(run.events(&program.layout).filter(before).map(|e| seen(&e, &program.layout)));
+                let before = |e: &EventRef| {
+                    failure.as_ref().is_none_or(|f| f.is_after(program, &e.position()))
+                };
+                outcome.events.extend(
+                    run.events(&program.layout).filter(before).map(|e| seen(&e, &program.layout)),
+                );
             });
         }
         if let Some(failure) = failure {
@@ -117,5 +122,9 @@ fn seen(event: &EventRef<'_>, layout: &Layout) -> Seen {
     let value = |c: &Column| event.value(c, &mut String::new()).to_owned().into();
     let columns = [&site.key, &site.time].into_iter().chain(&site.headers).chain(&site.fields);
     assert!(site.event < layout.events.len());
-    Seen { position: event.position(), site: event.site_index(), values: columns.map(value).collect() }
+    Seen {
+        position: event.position(),
+        site: event.site_index(),
+        values: columns.map(value).collect(),
+    }
 }

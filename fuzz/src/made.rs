@@ -19,9 +19,23 @@ impl Tape<'_> {
 /// Types, by index: int, double, bool, string, timestamp, duration.
 const INITS: [&[&str]; 6] = [
     &["0", "id", "uniform(-5, 99)", "poisson(2.5)", "zipf(id + 1, 0.8)", "choice([1, id])"],
-    &["0.5", "uniform(-1.5, 2.5)", "normal(10.0, 2)", "exponential(3)", "pareto(1, 2.5)", "double(id)"],
+    &[
+        "0.5",
+        "uniform(-1.5, 2.5)",
+        "normal(10.0, 2)",
+        "exponential(3)",
+        "pareto(1, 2.5)",
+        "double(id)",
+    ],
     &["true", "id % 3 == 0", "chance(0.3)"],
-    &["''", "'a'", "population", "string(id)", "uuid()", "weighted({'a': 1, 'ż': 2.5, 'longer text': 1})"],
+    &[
+        "''",
+        "'a'",
+        "population",
+        "string(id)",
+        "uuid()",
+        "weighted({'a': 1, 'ż': 2.5, 'longer text': 1})",
+    ],
     &["timestamp('2020-05-05T00:00:00Z')", "timestamp('2024-03-30T22:00:00Z') + duration('9h')"],
     &["duration('90s')", "duration('1500ms')", "duration(string(id) + 'h')"],
 ];
@@ -60,7 +74,16 @@ const STEPS: [&[&str]; 6] = [
         "A * A",
         "clamp(A, -5.0, 5.0)",
     ],
-    &["A", "!A", "A && B", "A || chance(0.5)", "seq % 2 == 0", "A == B", "[A, B].exists(v, v)", "id in [1, 2, seq]"],
+    &[
+        "A",
+        "!A",
+        "A && B",
+        "A || chance(0.5)",
+        "seq % 2 == 0",
+        "A == B",
+        "[A, B].exists(v, v)",
+        "id in [1, 2, seq]",
+    ],
     &[
         "A",
         "size(A) > 40 ? B : A + B",
@@ -86,7 +109,11 @@ pub fn model(tape: &[u8]) -> String {
     let mut out = format!("seed: {}\n", t.pick(4));
     let start = t.of(&["0", "2022-02-11T03:21:48Z", "1969-12-31T23:59:00.001Z"]);
     let tick = t.of(&["1m", "1ms", "250ms", "7d"]);
-    let _ = writeln!(out, "clock: {{ start: {start}, tick: {tick}, ticks: {} }}\nsubjects:", 1 + t.pick(120));
+    let _ = writeln!(
+        out,
+        "clock: {{ start: {start}, tick: {tick}, ticks: {} }}\nsubjects:",
+        1 + t.pick(120)
+    );
     let mut events = String::new();
     for p in 0..1 + t.pick(2) {
         population(&mut t, p, &mut out, &mut events);
@@ -101,7 +128,8 @@ fn quoted(text: &str) -> String {
 
 fn population(t: &mut Tape, p: usize, out: &mut String, events: &mut String) {
     let states = 1 + t.pick(4);
-    let _ = writeln!(out, "  p{p}:\n    count: {}\n    initial: s{}", 1 + t.pick(70), t.pick(states));
+    let _ =
+        writeln!(out, "  p{p}:\n    count: {}\n    initial: s{}", 1 + t.pick(70), t.pick(states));
     // Attribute `ai` has the type `types[i]`; 6 more is its nullable form.
     let types: Vec<usize> = (0..t.pick(7)).map(|_| [0, 1, 2, 3, 4, 5, 7, 10][t.pick(8)]).collect();
     for (i, ty) in types.iter().enumerate() {
@@ -131,7 +159,8 @@ fn population(t: &mut Tape, p: usize, out: &mut String, events: &mut String) {
                 (_, 1) => t.of(&PERCENTS).to_owned(),
                 _ => t.of(&["5%", "1%", "25%", "0%", "0.3%", "20.5%"]).to_owned(),
             };
-            let _ = writeln!(out, "          t{k}:\n            probability: {}", quoted(&probability));
+            let _ =
+                writeln!(out, "          t{k}:\n            probability: {}", quoted(&probability));
             if t.pick(3) > 0 {
                 let _ = writeln!(out, "            to: s{}", t.pick(states));
             }
@@ -144,7 +173,11 @@ fn population(t: &mut Tape, p: usize, out: &mut String, events: &mut String) {
                 let _ = writeln!(out, "              l{i}: {}", quoted(&e));
             }
             if t.pick(3) == 2 {
-                let e = if lets > 0 && t.pick(2) == 1 { "l0 % 3 != 0".into() } else { expr(t, &types, 2) };
+                let e = if lets > 0 && t.pick(2) == 1 {
+                    "l0 % 3 != 0".into()
+                } else {
+                    expr(t, &types, 2)
+                };
                 let _ = writeln!(out, "            when: {}", quoted(&e));
             }
             let mut begun = false;
@@ -160,7 +193,8 @@ fn population(t: &mut Tape, p: usize, out: &mut String, events: &mut String) {
                 let e = if null { "null".to_owned() } else { expr(t, &types, *ty % 6) };
                 let _ = writeln!(out, "              a{i}: {}", quoted(&e));
             }
-            let emits: Vec<String> = (0..t.pick(4)).map(|_| format!("e{p}_{}", t.pick(kinds))).collect();
+            let emits: Vec<String> =
+                (0..t.pick(4)).map(|_| format!("e{p}_{}", t.pick(kinds))).collect();
             let _ = writeln!(out, "            emit: [{}]", emits.join(", "));
         }
     }

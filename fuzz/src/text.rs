@@ -16,7 +16,11 @@ pub fn shown(source: &Source, diags: &Diagnostics) -> String {
     for d in &diags.0 {
         assert!(!d.message.is_empty() && !d.message.ends_with('.'), "{}: {}", d.code, d.message);
         let Some(span) = d.span else { continue };
-        assert!(span.start <= span.end && span.end as usize <= source.text.len() + 1, "{}: {span:?}", d.code);
+        assert!(
+            span.start <= span.end && span.end as usize <= source.text.len() + 1,
+            "{}: {span:?}",
+            d.code
+        );
     }
     plain
 }

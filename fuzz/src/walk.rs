@@ -173,7 +173,8 @@ pub fn walk(model: &Model) -> Outcome {
             let time_ms = model.clock.start_ms + tick as i64 * model.clock.tick_ms;
             let old = rows[id as usize].clone();
             let event_id = format!("{}/{id}/{seq}/0", population.name);
-            let see = See { id, seq, time_ms, attrs: &old, old: &old, ..See::at(key(id).step(seq)) };
+            let see =
+                See { id, seq, time_ms, attrs: &old, old: &old, ..See::at(key(id).step(seq)) };
             let attempt = || -> Result<Option<(Vec<Value>, Vec<Same>)>, EvalError> {
                 let mut lets = Vec::new();
                 for l in &transition.lets {

@@ -27,7 +27,12 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let source = Arc::new(Source::new("fuzz.yaml", text));
     let Ok(loaded) = load(&source, &Overrides::default()).map_err(|diags| {
-        assert!(!made, "a made model does not compile:\n{}\n{}", source.text, diags.render(&source, false));
+        assert!(
+            !made,
+            "a made model does not compile:\n{}\n{}",
+            source.text,
+            diags.render(&source, false)
+        );
     }) else {
         return;
     };
@@ -49,7 +54,8 @@ fuzz_target!(|bytes: &[u8]| {
     let whole = advance(&program, Tuning::default(), u64::MAX);
     // How it is cut follows from the input, so that a finding is repeated by its file.
     let n = u64::from(bytes.iter().fold(0u8, |a, b| a.wrapping_mul(31).wrapping_add(*b)));
-    let small = Tuning { window_ticks: Some(1 + n % 13), cell: Some(1 + n % 7), ..Tuning::default() };
+    let small =
+        Tuning { window_ticks: Some(1 + n % 13), cell: Some(1 + n % 7), ..Tuning::default() };
     assert_eq!(advance(&program, small, 1 + n % 29), whole, "by windows of {small:?}");
     let tight = Tuning { buffer_bytes: 64 << (n % 8), cell: Some(1 + n % 11), ..Tuning::default() };
     assert_eq!(workers(&program, tight, 1 + n as usize % 4), whole, "by workers with {tight:?}");

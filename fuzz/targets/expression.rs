@@ -3,10 +3,10 @@
 
 #![no_main]
 
-use doge_core::engine::{Program, Selection, Tuning};
-use doge_core::spec::Overrides;
-use doge_core::source::Source;
 use doge_core::compile::load;
+use doge_core::engine::{Program, Selection, Tuning};
+use doge_core::source::Source;
+use doge_core::spec::Overrides;
 use doge_fuzz::drive::{advance, workers};
 use doge_fuzz::text::shown;
 use doge_fuzz::walk::{Place, model, quoted, walk};
@@ -23,14 +23,23 @@ fuzz_target!(|bytes: &[u8]| {
         Err(diags) => {
             shown(&source, &diags);
             let scalar = quoted(expr);
-            let begin = source.text.find(&place.line(&scalar)).expect("the expression") + place.line("").len();
+            let begin = source.text.find(&place.line(&scalar)).expect("the expression")
+                + place.line("").len();
             let end = begin + scalar.len();
             for d in &diags.0 {
                 let span = d.span.expect("a place");
                 // An event's problem may be told at the `emit` that shows it.
                 let there = span.start as usize >= begin && span.end as usize <= end;
-                let related = d.related.iter().any(|(s, _)| s.start as usize >= begin && s.end as usize <= end);
-                assert!(there || related, "{}: {} at {span:?}, not in {begin}..{end}", d.code, d.message);
+                let related = d
+                    .related
+                    .iter()
+                    .any(|(s, _)| s.start as usize >= begin && s.end as usize <= end);
+                assert!(
+                    there || related,
+                    "{}: {} at {span:?}, not in {begin}..{end}",
+                    d.code,
+                    d.message
+                );
             }
             return;
         }

@@ -2,6 +2,7 @@
 //!
 //! A chore is a module here and a line in [`CHORES`]. Not here: anything that a user of `doge` needs.
 
+mod fuzz;
 mod json;
 mod mutants;
 mod packages;
@@ -42,6 +43,12 @@ const CHORES: &[Chore] = &[
             tidy::run()
         },
     },
+    Chore {
+        name: "fuzz",
+        options: "[TARGET] [--seconds N]",
+        summary: "fuzz targets, half a minute each",
+        run: fuzz::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -65,7 +72,7 @@ fn main() -> ExitCode {
 
 fn help() -> String {
     let line = |c: &Chore| {
-        format!("  cargo xtask {:14} {}\n", format!("{} {}", c.name, c.options), c.summary)
+        format!("  cargo xtask {:30} {}\n", format!("{} {}", c.name, c.options), c.summary)
     };
     format!("chores:\n{}", CHORES.iter().map(line).collect::<String>())
 }

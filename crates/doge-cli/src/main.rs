@@ -21,13 +21,52 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| {
+        let hint = hint(&error);
+        let _ = error.print();
+        if let Some(hint) = hint {
+            words(&format!("  help: {hint}\n"));
+        }
+        std::process::exit(error.exit_code());
+    });
     let color = args.command.color().colors(std::io::stderr().is_terminal());
     let code = match args.command {
         Command::Run(args) => run(*args, color),
         Command::Check(args) => check(&args, color),
     };
     ExitCode::from(code)
+}
+
+/// What other tools call what is called otherwise here; the parser's own tips go by spelling.
+fn hint(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    Some(match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let name = text(ContextKind::InvalidSubcommand)?;
+            let is_model = name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json");
+            return is_model.then(|| format!("to run a model write `doge run {name}`"));
+        }
+        ErrorKind::UnknownArgument => match text(ContextKind::InvalidArg)? {
+            "-o" | "--output" | "--out" | "--sink" | "--dest" | "--file" => "where events go is `--to jsonl:PATH`",
+            "--format" | "--json" | "--csv" => "the format stands in the destination: `--to csv:PATH`, `--to stdout:csv`",
+            "-n" | "--num" | "--users" | "--rows" | "--size" => {
+                "the number of subjects is `--count N`, the most events `--max-events N`"
+            }
+            "--force" | "-f" | "--overwrite" => "what is there is replaced by `--if-exists replace`",
+            "-j" | "--jobs" | "--parallel" => "the number of threads is `--threads N`",
+            "-p" | "--set" | "--var" | "--parameter" => "a parameter is set by `--param NAME=VALUE`",
+            "-s" | "--random-seed" => "the seed is `--seed N`",
+            "--dry-run" | "--validate" => "a model is checked by `doge check MODEL`",
+            "-v" | "--verbose" | "--debug" => "a report of the run is written by `--report FILE`",
+            _ => return None,
+        }
+        .to_owned(),
+        _ => return None,
+    })
 }
 
 /// `doge run`.
@@ -37,7 +76,8 @@ fn run(args: RunArgs, color: bool) -> u8 {
         .progress
         .progress(std::io::stderr().is_terminal(), quiet);
     let result = args.into_spec().and_then(|mut spec| {
-        if !quiet && let Ok(prepared) = prepare(&spec) {
+        let prepared = prepare(&spec)?;
+        if !quiet {
             words(&prepared.warnings.render(&prepared.source, color));
         }
         let cancel = Arc::new(AtomicBool::new(false));
@@ -46,7 +86,7 @@ fn run(args: RunArgs, color: bool) -> u8 {
         let progress = Arc::new(Progress::default());
         spec.progress = Some(progress.clone());
         let bar = progress::show(progress, show);
-        let result = doge_datagen::run::run(&spec);
+        let result = doge_datagen::run::run_prepared(&spec, &prepared);
         bar.end();
         result
     });

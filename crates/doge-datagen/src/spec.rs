@@ -120,9 +120,12 @@ impl ModelText {
         }
         let text = String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
-            fail(format!(
-                "it is not UTF-8 text (byte {at} is the first that is not)"
-            ))
+            let bytes = e.as_bytes();
+            if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+                return fail("it seems to be UTF-16 text; save it as UTF-8".to_owned());
+            }
+            let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
+            fail(format!("it is not UTF-8 text (in line {line} is the first byte that is not)"))
         })?;
         Ok(ModelText {
             name: name.to_owned(),

@@ -1,6 +1,7 @@
 //! The clock: start, tick and number of ticks, all within the years 1..9999.
 
 use crate::diag::{Diagnostic, Diagnostics};
+use crate::expr::func::{TextBuf, timestamp_text};
 use crate::model::Clock;
 use crate::source::Span;
 use crate::spec::literal::{MAX_INSTANT_MS, MIN_INSTANT_MS};
@@ -41,6 +42,15 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
         return None;
     };
     let (start_ms, tick_ms) = (start.value, tick.value);
+    let written = spec.source.text.get(start.span.start as usize..start.span.end as usize);
+    if (1_000_000_000..10_000_000_000).contains(&start_ms)
+        && let Some(text) = written.filter(|t| t.bytes().all(|b| b.is_ascii_digit()))
+    {
+        let seen = timestamp_text(start_ms, &mut TextBuf::new()).to_owned();
+        let d = Diagnostic::warning("W0607", start.span, "`start` looks like seconds, but is milliseconds");
+        let d = d.note(format!("`{text}` milliseconds since 1970 are {seen}"));
+        diags.push(d.help(format!("write `{text}000` if seconds were meant")));
+    }
     let late = |at: Span| {
         let most = (MAX_INSTANT_MS + 1 - start_ms) / tick_ms;
         Diagnostic::error("E0602", at, "the run goes beyond the year 9999").help(format!(
@@ -60,7 +70,14 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
         Length::Duration(ms) => (ms as u64).div_ceil(tick_ms as u64),
         Length::End(end) => {
             if end <= start_ms {
-                let d = Diagnostic::error("E0601", length.span, "the run ends before it begins");
+                let when = if end == start_ms { "when" } else { "before" };
+                let message = format!("the run ends {when} it begins");
+                let mut d = Diagnostic::error("E0601", length.span, message);
+                // Such as `--end 2022`: a year, or seconds.
+                if (0..10_000_000_000).contains(&end) {
+                    let text = timestamp_text(end, &mut TextBuf::new()).to_owned();
+                    d = d.note(format!("an integer is milliseconds since 1970: `{end}` is {text}"));
+                }
                 let d = if start.span == Span::COMMAND_LINE {
                     d
                 } else {

@@ -5,7 +5,7 @@ use super::{Compiler, Scope, list, names};
 use crate::diag::{Diagnostic, shown};
 use crate::draw;
 use crate::expr::ast::Ast;
-use crate::expr::names::{Env, Place};
+use crate::expr::names::{Env, Hidden, Place};
 use crate::expr::typed::{Op, TExpr, TKind};
 use crate::model::{Attribute, Let, PERCENT_100, Population, Probability, State, Transition};
 use crate::source::{Span, Spanned};
@@ -40,16 +40,11 @@ impl Compiler<'_> {
                 spec.name.span,
                 format!("the population `{}` has no `count`", shown(name)),
             );
-            self.diags
-                .push(d.help("write how many subjects there are: `count: 10`"));
+            self.diags.push(d.help("write how many subjects there are: `count: 10`"));
         }
         let (attributes, inits) = self.attributes(spec);
-        let states: BTreeMap<&str, usize> = spec
-            .states
-            .iter()
-            .enumerate()
-            .map(|(i, s)| (s.name.value.as_str(), i))
-            .collect();
+        let states: BTreeMap<&str, usize> =
+            spec.states.iter().enumerate().map(|(i, s)| (s.name.value.as_str(), i)).collect();
         let initial = match &spec.initial {
             None => Some(0),
             Some(initial) => {
@@ -66,10 +61,7 @@ impl Compiler<'_> {
                         spec.states.iter().map(|s| s.name.value.as_str()),
                     );
                     self.diags.push(no_help(d, || {
-                        format!(
-                            "its states are {}",
-                            list(spec.states.iter().map(|s| &s.name), 10)
-                        )
+                        format!("its states are {}", list(spec.states.iter().map(|s| &s.name), 10))
                     }));
                 }
                 index
@@ -115,20 +107,21 @@ impl Compiler<'_> {
 
     fn attributes(&mut self, spec: &PopulationSpec) -> (Attributes, Vec<Option<Attribute>>) {
         let mut out = Attributes::default();
+        // `balance-total` was reported as no name; in expressions it is a difference of two.
+        let dashed = spec.attributes.iter().filter(|(n, _)| n.value.contains('-'));
+        out.broken.extend(dashed.flat_map(|(n, _)| n.value.split('-')).map(str::to_owned));
         let mut inits = Vec::with_capacity(spec.attributes.len());
         let asts: Vec<Option<Ast>> = spec.attributes.iter().map(|(_, e)| self.parse(e)).collect();
         // What stands below is hidden; a slice of it from the attribute on is what it cannot see.
-        let mut hidden: Vec<(String, String)> = spec
+        let below =
+            |n: &str| format!("`{}` stands below; an attribute sees only those above it", shown(n));
+        let mut hidden: Vec<Hidden> = spec
             .attributes
             .iter()
-            .map(|(n, _)| {
-                (
-                    n.value.clone(),
-                    format!(
-                        "`{}` stands below; an attribute sees only those above it",
-                        shown(&n.value)
-                    ),
-                )
+            .map(|(n, _)| Hidden {
+                name: n.value.clone(),
+                reason: below(&n.value),
+                help: format!("move `{}` above this attribute", shown(&n.value)),
             })
             .collect();
         for (i, (name, _)) in spec.attributes.iter().enumerate() {
@@ -141,14 +134,18 @@ impl Compiler<'_> {
                 );
                 self.diags.push(d.note(why).help("give it another name"));
             }
-            hidden[i].1 = format!(
-                "`{}` has no value yet: this is its initial value",
-                shown(text)
-            );
+            hidden[i].reason =
+                format!("`{}` has no value yet: this is its initial value", shown(text));
+            hidden[i].help =
+                "write the value with which it begins; transitions change it under `set`"
+                    .to_owned();
             if let Some(ast) = &asts[i] {
                 for j in cyclic(&spec.attributes, &asts, ast, i) {
-                    let other = shown(&hidden[j].0);
-                    hidden[j].1 = format!("`{other}` is itself computed from `{}`", shown(text));
+                    let (other, text) = (shown(&hidden[j].name), shown(text));
+                    hidden[j].reason = format!("`{other}` is itself computed from `{text}`");
+                    hidden[j].help = format!(
+                        "give one of them a value that does not read the other, such as `{text}: 0`"
+                    );
                 }
             }
             let path = ["attributes", text];
@@ -156,13 +153,8 @@ impl Compiler<'_> {
             let params = std::mem::take(&mut self.params);
             env.params = &params;
             env.hidden = &hidden[i..];
-            let scope = Scope {
-                env,
-                broken: &[&out.broken],
-            };
-            let init = asts[i]
-                .as_ref()
-                .and_then(|ast| self.check(ast, &scope, None));
+            let scope = Scope { env, broken: &[&out.broken] };
+            let init = asts[i].as_ref().and_then(|ast| self.check(ast, &scope, None));
             self.params = params;
             if init.is_none() {
                 out.broken.insert(name.value.clone());
@@ -170,19 +162,12 @@ impl Compiler<'_> {
             let ty = init.as_ref().map_or(Ty::of(Base::Int), |e| e.ty);
             out.index.insert(name.value.clone(), i);
             out.types.push((name.value.clone(), ty));
-            inits.push(init.map(|init| Attribute {
-                name: name.value.clone(),
-                ty,
-                init,
-            }));
+            inits.push(init.map(|init| Attribute { name: name.value.clone(), ty, init }));
         }
         (out, inits)
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "what a transition is checked against"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "what a transition is checked against")]
     fn transition(
         &mut self,
         population: &PopulationSpec,
@@ -253,29 +238,14 @@ impl Compiler<'_> {
         let broken = [&attributes.broken, &broken_lets];
         let when_path = [from, trigger, "when"];
         let when = spec.when.as_ref().map(|source| {
-            let env = Env {
-                place: Place::When,
-                lets: &let_types,
-                path: &when_path,
-                ..env
-            };
-            self.when(
-                source,
-                &Scope {
-                    env,
-                    broken: &broken,
-                },
-            )
+            let env = Env { place: Place::When, lets: &let_types, path: &when_path, ..env };
+            self.when(source, &Scope { env, broken: &broken })
         });
         let set = self.set(
             spec,
             population,
             attributes,
-            Env {
-                place: Place::Set,
-                lets: &let_types,
-                ..env
-            },
+            Env { place: Place::Set, lets: &let_types, ..env },
             &broken,
         );
         self.params = params;
@@ -311,10 +281,7 @@ impl Compiler<'_> {
         let d = Diagnostic::error(
             "E0607",
             span,
-            format!(
-                "`when` must be a bool, but this is {}",
-                with_article(expr.ty)
-            ),
+            format!("`when` must be a bool, but this is {}", with_article(expr.ty)),
         );
         self.diags.push(match (expr.ty.base, expr.ty.nullable) {
             (Base::Bool, true) => d.help(format!("say what null means: `coalesce({text}, false)`")),
@@ -337,18 +304,24 @@ impl Compiler<'_> {
             ProbabilitySpec::Literal(units) => Some(Probability::Literal(*units)),
             ProbabilitySpec::Expr(source) => {
                 let ast = self.parse(source)?;
+                let hidden: Vec<Hidden> = spec
+                    .lets
+                    .iter()
+                    .map(|(n, _)| Hidden {
+                        name: n.value.clone(),
+                        reason: format!(
+                            "`{}` is a `let`: it exists only once the transition is attempted",
+                            shown(&n.value)
+                        ),
+                        help: "a probability reads `id`, attributes and `params`".to_owned(),
+                    })
+                    .collect();
                 let env = Env {
                     params: env.params,
+                    hidden: &hidden,
                     ..Env::probability(env.population, &[], env.attributes)
                 };
-                let expr = self.check(
-                    &ast,
-                    &Scope {
-                        env,
-                        broken: &[&attributes.broken],
-                    },
-                    None,
-                )?;
+                let expr = self.check(&ast, &Scope { env, broken: &[&attributes.broken] }, None)?;
                 let expr = match (expr.ty.base, expr.ty.nullable) {
                     (Base::Double, false) => expr,
                     (Base::Int, false) => to_double(expr),
@@ -372,22 +345,23 @@ impl Compiler<'_> {
 
     fn lets(&mut self, spec: &TransitionSpec, env: Env, attributes: &Attributes) -> Lets {
         let (mut out, mut types, mut broken) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let mut hidden: Vec<(String, String)> = spec
+        let below =
+            |n: &str| format!("`{}` stands below; a `let` sees only those above it", shown(n));
+        let mut hidden: Vec<Hidden> = spec
             .lets
             .iter()
-            .map(|(n, _)| {
-                (
-                    n.value.clone(),
-                    format!(
-                        "`{}` stands below; a `let` sees only those above it",
-                        shown(&n.value)
-                    ),
-                )
+            .map(|(n, _)| Hidden {
+                name: n.value.clone(),
+                reason: below(&n.value),
+                help: format!("move `{}` above this `let`", shown(&n.value)),
             })
             .collect();
         for (i, (name, source)) in spec.lets.iter().enumerate() {
             let text = name.value.as_str();
-            hidden[i].1 = format!("`{}` has no value yet: this is its definition", shown(text));
+            hidden[i].reason =
+                format!("`{}` has no value yet: this is its definition", shown(text));
+            hidden[i].help =
+                "a `let` is not changed; give the new value a name of its own".to_owned();
             if let Some(why) = names::reserved(text) {
                 let d = Diagnostic::error(
                     "E0603",
@@ -409,33 +383,14 @@ impl Compiler<'_> {
             let path = [env.from, env.trigger, "let", text];
             let ast = self.parse(source);
             let expr = ast.and_then(|ast| {
-                let env = Env {
-                    lets: &types,
-                    hidden: &hidden[i..],
-                    path: &path,
-                    ..env
-                };
-                self.check(
-                    &ast,
-                    &Scope {
-                        env,
-                        broken: &[&attributes.broken, &broken],
-                    },
-                    None,
-                )
+                let env = Env { lets: &types, hidden: &hidden[i..], path: &path, ..env };
+                self.check(&ast, &Scope { env, broken: &[&attributes.broken, &broken] }, None)
             });
             if expr.is_none() {
                 broken.insert(name.value.clone());
             }
-            types.push((
-                name.value.clone(),
-                expr.as_ref().map_or(Ty::of(Base::Int), |e| e.ty),
-            ));
-            out.push(expr.map(|expr| Let {
-                name: name.value.clone(),
-                ty: expr.ty,
-                expr,
-            }));
+            types.push((name.value.clone(), expr.as_ref().map_or(Ty::of(Base::Int), |e| e.ty)));
+            out.push(expr.map(|expr| Let { name: name.value.clone(), ty: expr.ty, expr }));
         }
         (out.into_iter().collect(), types, broken)
     }
@@ -459,10 +414,7 @@ impl Compiler<'_> {
             let known = index.filter(|_| !attributes.broken.contains(text));
             let expected = known.map(|i| attributes.types[i].1);
             let expr = self.parse(source).and_then(|ast| {
-                let scope = Scope {
-                    env: Env { path: &path, ..env },
-                    broken,
-                };
+                let scope = Scope { env: Env { path: &path, ..env }, broken };
                 self.check(&ast, &scope, expected)
             });
             out.push(index.zip(expr));
@@ -480,26 +432,23 @@ impl Compiler<'_> {
         let d = Diagnostic::error(
             "E0609",
             name.span,
-            format!(
-                "`{}` has no attribute `{}`",
-                shown(&population.name.value),
-                shown(text)
-            ),
+            format!("`{}` has no attribute `{}`", shown(&population.name.value), shown(text)),
         );
+        if names::reserved(text).is_some() {
+            let d = Diagnostic::error("E0609", name.span, format!("`{}` cannot be set", shown(text)));
+            self.diags.push(match text {
+                "state" | "to" | "from" => d.help("a transition leads to another state by `to: STATE`"),
+                _ => d.note("`set` changes the attributes of the population, nothing else"),
+            });
+            return;
+        }
         let d = if spec.lets.iter().any(|(n, _)| n.value == text) {
             d.note("`set` changes attributes; a `let` has its value for this transition only")
         } else {
-            self.suggest(
-                d,
-                text,
-                population.attributes.iter().map(|(n, _)| n.value.as_str()),
-            )
+            self.suggest(d, text, population.attributes.iter().map(|(n, _)| n.value.as_str()))
         };
         self.diags.push(no_help(d, || {
-            format!(
-                "declare it with its initial value: `attributes: {{ {}: 0 }}`",
-                shown(text)
-            )
+            format!("declare it with its initial value: `attributes: {{ {}: 0 }}`", shown(text))
         }));
     }
 
@@ -530,8 +479,7 @@ impl Compiler<'_> {
                             place.span,
                             format!("this probability is {value} percent"),
                         );
-                        self.diags
-                            .push(d.help("a probability is between 0 and 100 percent"));
+                        self.diags.push(d.help("a probability is between 0 and 100 percent"));
                         return;
                     }
                     if value == 0.0 {
@@ -550,11 +498,7 @@ impl Compiler<'_> {
             }
             let exact = units > u128::from(PERCENT_100);
             if exact || percent > 100.0 + 1e-9 {
-                let sum = if exact {
-                    decimal(units)
-                } else {
-                    format!("{percent}")
-                };
+                let sum = if exact { decimal(units) } else { format!("{percent}") };
                 let message = format!(
                     "the probabilities of the state `{}` sum to more than 100%",
                     shown(&state.name.value)
@@ -592,7 +536,7 @@ fn cyclic(
     // Most attributes mention nothing of what follows; this look costs their own size only.
     let mut any = false;
     names::mentioned(&ast.root, &mut |_| any = true);
-    if !any || attributes.len() - i > 2_000 {
+    if !any || attributes.len() - i > 300 {
         return forward;
     }
     later(&mut |j| forward.push(j), ast);
@@ -625,11 +569,7 @@ fn to_double(expr: TExpr) -> TExpr {
         TKind::Const(Value::Int(v)) => TKind::Const(Value::Double(v as f64)),
         _ => TKind::Op(Op::IntToDouble, vec![expr]),
     };
-    TExpr {
-        kind,
-        ty: Ty::of(Base::Double),
-        span,
-    }
+    TExpr { kind, ty: Ty::of(Base::Double), span }
 }
 
 /// The value of a probability that depends on parameters only, and so is known now.

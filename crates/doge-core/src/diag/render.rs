@@ -265,7 +265,7 @@ fn cut(line: &str, spot: usize, range: std::ops::Range<usize>) -> Cut {
     let mut text = String::from(if from > 0 { "..." } else { "" });
     let mut columns = if from > 0 { 3 } else { 0 };
     let mut at = (None, None);
-    for (i, c) in line[from..].char_indices() {
+    for (n, (i, c)) in line[from..].char_indices().enumerate() {
         let i = i + from;
         if i >= range.start && at.0.is_none() {
             at.0 = Some(columns);
@@ -273,7 +273,8 @@ fn cut(line: &str, spot: usize, range: std::ops::Range<usize>) -> Cut {
         if i >= range.end && at.1.is_none() {
             at.1 = Some(columns);
         }
-        if columns >= MAX_WIDTH {
+        // Marks that combine take no column, but memory.
+        if columns >= MAX_WIDTH || n >= 2 * MAX_WIDTH {
             let columns = (at.0.unwrap_or(columns), at.1.unwrap_or(columns));
             text.push_str("...");
             return Cut { text, columns };

@@ -23,6 +23,8 @@ use std::ops::Range;
 
 pub use table::{FUNCTIONS, Function};
 
+/// After so many problems of a file no nearest names are looked for.
+const MAX_SUGGESTIONS: usize = 50;
 /// How many nodes a typed tree may have: macros multiply.
 pub const MAX_NODES: usize = 50_000;
 /// How many computed list elements one expression may have under macros and `in`.
@@ -45,6 +47,8 @@ pub fn check(ast: &Ast, env: &Env, expected: Option<Ty>, diags: &mut Diagnostics
         nodes: 0,
         too_large: false,
         locals: Vec::new(),
+        suggests: diags.0.len() < MAX_SUGGESTIONS,
+        compared: Vec::new(),
         in_macro: false,
         root: ast.root.range(),
     };
@@ -115,6 +119,10 @@ struct Checker<'a> {
     too_large: bool,
     /// Variables of macros, innermost last, with what stands for them.
     locals: Vec<(String, TExpr)>,
+    /// Whether nearest names are still looked for: it costs a look at all names.
+    suggests: bool,
+    /// Where operands of `==` and `!=` begin: an unknown name there may be meant as text.
+    compared: Vec<usize>,
     in_macro: bool,
     root: Range<usize>,
 }
@@ -138,8 +146,7 @@ impl<'a> Checker<'a> {
     ) -> Option<T> {
         let help = help.into();
         let d = self.problem(code, range, message);
-        self.diags
-            .push(if help.is_empty() { d } else { d.help(help) });
+        self.diags.push(if help.is_empty() { d } else { d.help(help) });
         None
     }
 
@@ -167,16 +174,11 @@ impl<'a> Checker<'a> {
                     self.root.clone(),
                     "the expression grows too large when its macros are unrolled",
                 );
-                self.diags
-                    .push(d.note(format!("the limit is {MAX_NODES} operations")));
+                self.diags.push(d.note(format!("the limit is {MAX_NODES} operations")));
             }
             return None;
         }
-        Some(TExpr {
-            kind,
-            ty,
-            span: self.source.place(range),
-        })
+        Some(TExpr { kind, ty, span: self.source.place(range) })
     }
 
     fn constant(&mut self, value: Value, base: Base, range: Range<usize>) -> Option<TExpr> {
@@ -192,14 +194,10 @@ impl<'a> Checker<'a> {
 
     fn fold(&mut self, e: TExpr, range: Range<usize>) -> TExpr {
         match eval(&e, &mut Scope::default()) {
-            Ok(v) => TExpr {
-                kind: TKind::Const(v),
-                ..e
-            },
+            Ok(v) => TExpr { kind: TKind::Const(v), ..e },
             Err(error) => {
                 let d = self.problem("E0501", range, error.to_string());
-                self.judged
-                    .push(d.note("it is constant, so that it is an error of the model"));
+                self.judged.push(d.note("it is constant, so that it is an error of the model"));
                 e
             }
         }
@@ -207,11 +205,7 @@ impl<'a> Checker<'a> {
 
     /// The whole expression.
     fn whole(&mut self, node: &Node, expected: Option<Ty>) -> Option<TExpr> {
-        if let Kind::Call {
-            target: None,
-            name,
-            args,
-        } = &node.kind
+        if let Kind::Call { target: None, name, args } = &node.kind
             && name.text == "nullable"
         {
             return self.nullable(node, args, expected);
@@ -242,21 +236,15 @@ impl<'a> Checker<'a> {
 
     fn not_a_value<T>(&mut self, node: &Node) -> Option<T> {
         let (what, help) = match node.kind {
-            Kind::Map(_) => (
-                "map",
-                "a map stands only in `weighted({...})` and before a constant index",
-            ),
+            Kind::Map(_) => {
+                ("map", "a map stands only in `weighted({...})` and before a constant index")
+            }
             _ => (
                 "list",
                 "take one of its values: `choice([...])`, `[...][i]`; or test it: `x in [...]`, `size([...])`",
             ),
         };
-        self.error(
-            "E0415",
-            node.range(),
-            format!("a {what} cannot be a value here"),
-            help,
-        )
+        self.error("E0415", node.range(), format!("a {what} cannot be a value here"), help)
     }
 
     /// `nullable(TYPE)`, the whole of an attribute.
@@ -272,21 +260,11 @@ impl<'a> Checker<'a> {
             );
         }
         let base = match args {
-            [
-                Node {
-                    kind: Kind::Ident(name),
-                    ..
-                },
-            ] => type_name(name),
+            [Node { kind: Kind::Ident(name), .. }] => type_name(name),
             _ => None,
         };
         let Some(base) = base else {
-            return self.error(
-                "E0424",
-                node.range(),
-                "`nullable` takes the name of a type",
-                TYPES,
-            );
+            return self.error("E0424", node.range(), "`nullable` takes the name of a type", TYPES);
         };
         let ty = Ty::nullable(base);
         match expected {
@@ -351,11 +329,7 @@ impl<'a> Checker<'a> {
     fn widen(&mut self, e: TExpr, range: Range<usize>) -> Option<TExpr> {
         let ty = Ty::nullable(e.ty.base);
         match e.kind {
-            TKind::Const(v) => Some(TExpr {
-                kind: TKind::Const(v),
-                ty,
-                ..e
-            }),
+            TKind::Const(v) => Some(TExpr { kind: TKind::Const(v), ty, ..e }),
             _ => self.make(TKind::Widen(Box::new(e)), ty, range),
         }
     }
@@ -450,16 +424,9 @@ fn never_null_help(place: Place) -> &'static str {
 
 /// The base type of that name.
 fn type_name(name: &str) -> Option<Base> {
-    [
-        Base::Int,
-        Base::Double,
-        Base::Bool,
-        Base::String,
-        Base::Timestamp,
-        Base::Duration,
-    ]
-    .into_iter()
-    .find(|b| b.to_string() == name)
+    [Base::Int, Base::Double, Base::Bool, Base::String, Base::Timestamp, Base::Duration]
+        .into_iter()
+        .find(|b| b.to_string() == name)
 }
 
 fn constant(e: &TExpr) -> Option<&Value> {
@@ -471,40 +438,23 @@ fn constant(e: &TExpr) -> Option<&Value> {
 
 /// A tree whose values are int literals, as doubles.
 fn to_double(e: TExpr) -> TExpr {
-    let ty = Ty {
-        base: Base::Double,
-        ..e.ty
-    };
+    let ty = Ty { base: Base::Double, ..e.ty };
     let each = |items: Vec<TExpr>| items.into_iter().map(to_double).collect();
     let kind = match e.kind {
         TKind::Const(Value::Int(v)) => TKind::Const(Value::Double(v as f64)),
         TKind::If(c, a, b) => TKind::If(c, Box::new(to_double(*a)), Box::new(to_double(*b))),
         TKind::Widen(a) => TKind::Widen(Box::new(to_double(*a))),
         TKind::Select(i, items) => TKind::Select(i, each(items)),
-        TKind::Draw {
-            draw: super::typed::Draw::Choice,
-            site,
-            args,
-        } => TKind::Draw {
-            draw: super::typed::Draw::Choice,
-            site,
-            args: each(args),
-        },
-        TKind::Draw {
-            draw: super::typed::Draw::Weighted,
-            site,
-            args,
-        } => {
+        TKind::Draw { draw: super::typed::Draw::Choice, site, args } => {
+            TKind::Draw { draw: super::typed::Draw::Choice, site, args: each(args) }
+        }
+        TKind::Draw { draw: super::typed::Draw::Weighted, site, args } => {
             let args = args
                 .into_iter()
                 .enumerate()
                 .map(|(i, a)| if i % 2 == 1 { to_double(a) } else { a })
                 .collect();
-            TKind::Draw {
-                draw: super::typed::Draw::Weighted,
-                site,
-                args,
-            }
+            TKind::Draw { draw: super::typed::Draw::Weighted, site, args }
         }
         kind => kind,
     };

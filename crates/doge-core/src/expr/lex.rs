@@ -42,13 +42,7 @@ pub(super) enum Tok {
 
 /// Splits the text of `source`.
 pub(super) fn lex(source: &ExprSource, diags: &mut Diagnostics) -> Vec<Token> {
-    let mut lexer = Lexer {
-        text: &source.text,
-        at: 0,
-        source,
-        diags,
-        out: Vec::new(),
-    };
+    let mut lexer = Lexer { text: &source.text, at: 0, source, diags, out: Vec::new() };
     lexer.run();
     lexer.out
 }
@@ -79,24 +73,15 @@ impl Lexer<'_> {
     ) {
         let help = help.into();
         let d = Diagnostic::error(code, self.source.place(range), message);
-        self.diags
-            .push(if help.is_empty() { d } else { d.help(help) });
+        self.diags.push(if help.is_empty() { d } else { d.help(help) });
     }
 
     fn push(&mut self, kind: Tok, start: usize) {
-        self.out.push(Token {
-            kind,
-            start,
-            end: self.at,
-        });
+        self.out.push(Token { kind, start, end: self.at });
     }
 
     fn byte(&self, ahead: usize) -> u8 {
-        self.text
-            .as_bytes()
-            .get(self.at + ahead)
-            .copied()
-            .unwrap_or(0)
+        self.text.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
     }
 
     fn run(&mut self) {
@@ -111,6 +96,16 @@ impl Lexer<'_> {
                 b'r' | b'R' if matches!(self.byte(1), b'"' | b'\'') => {
                     self.at += 1;
                     self.string(start, true);
+                }
+                b'f' | b'F' if matches!(self.byte(1), b'"' | b'\'') => {
+                    self.error(
+                        "E0317",
+                        start..start + 1,
+                        "text has no placeholders here",
+                        "join it: `'user-' + string(id)`",
+                    );
+                    self.at += 1;
+                    self.string(start, false);
                 }
                 b'b' | b'B' if matches!(self.byte(1), b'"' | b'\'') => {
                     self.error(
@@ -157,6 +152,9 @@ impl Lexer<'_> {
                 );
                 return self.push(Tok::Op(*op), start);
             }
+        }
+        if self.steps(rest) {
+            return;
         }
         const RIGHT: &[(&str, Tok)] = &[
             ("==", Tok::Op(Binary::Eq)),
@@ -219,21 +217,11 @@ impl Lexer<'_> {
                 Tok::Op(Binary::Eq)
             }
             '&' => {
-                self.error(
-                    "E0308",
-                    start..self.at,
-                    "`&` is not an operator",
-                    "write `&&`",
-                );
+                self.error("E0308", start..self.at, "`&` is not an operator", "write `&&`");
                 Tok::Op(Binary::And)
             }
             '|' => {
-                self.error(
-                    "E0308",
-                    start..self.at,
-                    "`|` is not an operator",
-                    "write `||`",
-                );
+                self.error("E0308", start..self.at, "`|` is not an operator", "write `||`");
                 Tok::Op(Binary::Or)
             }
             '‘' | '’' | '“' | '”' | '„' | '«' | '»' => {
@@ -274,6 +262,25 @@ impl Lexer<'_> {
                 );
                 Tok::Op(op)
             }
+            '`' if let Some(len) = self.text[self.at..].find('`') => {
+                let text = self.text[self.at..self.at + len].to_owned();
+                self.at += len + 1;
+                let help = format!("write straight quotes: {}", quote(&text));
+                self.error("E0311", start..self.at, "a backtick does not quote", help);
+                Tok::Str(text)
+            }
+            ';' => {
+                let end = self.text[self.at..].trim().is_empty();
+                let help = match end {
+                    true => "leave it out",
+                    false => {
+                        "an expression is one value; each attribute has a line of its own under `set`"
+                    }
+                };
+                self.error("E0301", start..self.at, "`;` has no meaning in an expression", help);
+                self.at = self.text.len();
+                return;
+            }
             '$' => {
                 self.error(
                     "E0301",
@@ -300,26 +307,45 @@ impl Lexer<'_> {
                     None => start,
                 };
                 let (message, help) = if c.is_control() {
-                    (
-                        format!("a control character (U+{:04X}) stands here", c as u32),
-                        "remove it",
-                    )
+                    (format!("a control character (U+{:04X}) stands here", c as u32), "remove it")
                 } else if c.is_alphabetic() {
                     (
                         format!("`{c}` cannot stand in a name"),
                         "names are of A-Z, a-z, 0-9 and `_`; text is quoted: `'...'`",
                     )
                 } else {
-                    (
-                        format!("`{c}` has no meaning in an expression"),
-                        "text is quoted: `'...'`",
-                    )
+                    (format!("`{c}` has no meaning in an expression"), "text is quoted: `'...'`")
                 };
                 self.error("E0301", start..self.at, message, help);
                 return self.push(Tok::Bad, start);
             }
         };
         self.push(tok, start);
+    }
+
+    /// `x++`, `x--` and a leading `-= 1`, which other languages have; whether there was one. What
+    /// follows is not read.
+    fn steps(&mut self, rest: &str) -> bool {
+        let start = self.at;
+        let sign = char::from(self.byte(0));
+        let step = rest.starts_with("++") || rest.trim_end() == "--";
+        let assigns = self.out.is_empty() && self.byte(1) == b'=' && matches!(sign, '+' | '-' | '*' | '/');
+        if !step && !(assigns && self.byte(2) != b'=') {
+            return false;
+        }
+        let help = match self.out.last() {
+            Some(Token { kind: Tok::Ident(name), .. }) if step => {
+                format!("write `{name} {sign} 1`")
+            }
+            _ => format!("write the new value: `balance {sign} 1`"),
+        };
+        let message = format!("`{}` is not an operator", &rest[..2]);
+        self.error("E0307", start..start + 2, message, help);
+        self.at = self.text.len();
+        if self.out.is_empty() {
+            self.push(Tok::Bad, start);
+        }
+        true
     }
 
     fn smart_quote(&mut self, start: usize, open: char) {
@@ -400,10 +426,8 @@ impl Lexer<'_> {
                 format!("`{text}` is not a number"),
                 format!("write `{text}0`"),
             );
-            return self.push(
-                Tok::Double(self.text[start..self.at - 1].parse().unwrap_or(0.0)),
-                start,
-            );
+            return self
+                .push(Tok::Double(self.text[start..self.at - 1].parse().unwrap_or(0.0)), start);
         }
         let exponent = match (self.byte(1), self.byte(2)) {
             (b'0'..=b'9', _) => 1,
@@ -519,12 +543,15 @@ impl Lexer<'_> {
         let mut out = String::new();
         loop {
             let Some(c) = self.text[self.at..].chars().next() else {
-                self.error(
-                    "E0304",
-                    start..open_end,
-                    "this quote is never closed",
-                    closing(quote, triple),
-                );
+                let inside = matches!(self.out.as_slice(), [.., text, word]
+                    if matches!(text.kind, Tok::Str(_)) && matches!(word.kind, Tok::Ident(_)) && text.end == word.start);
+                let help = match char::from(quote) {
+                    q if inside => format!(
+                        "a {q} inside the text is written `\\{q}`, or the text stands in other quotes"
+                    ),
+                    _ => closing(quote, triple),
+                };
+                self.error("E0304", start..open_end, "this quote is never closed", help);
                 return self.push(Tok::Bad, start);
             };
             if c as u32 == u32::from(quote) {
@@ -577,9 +604,7 @@ impl Lexer<'_> {
             Some('U') => (8, 16, self.at),
             Some('0'..='3') => (3, 8, self.at - 1),
             _ => {
-                let shown = c
-                    .filter(|c| !c.is_control())
-                    .map_or(String::new(), |c| c.to_string());
+                let shown = c.filter(|c| !c.is_control()).map_or(String::new(), |c| c.to_string());
                 return self.error(
                     "E0316",
                     start..self.at,
@@ -588,11 +613,8 @@ impl Lexer<'_> {
                 );
             }
         };
-        let text = self
-            .text
-            .as_bytes()
-            .get(from..from + digits)
-            .and_then(|b| std::str::from_utf8(b).ok());
+        let text =
+            self.text.as_bytes().get(from..from + digits).and_then(|b| std::str::from_utf8(b).ok());
         let value = text
             .filter(|t| t.chars().all(|c| c.is_digit(radix)))
             .and_then(|t| u32::from_str_radix(t, radix).ok())
@@ -621,20 +643,13 @@ impl Lexer<'_> {
 
 fn closing(quote: u8, triple: bool) -> String {
     let q = char::from(quote);
-    if triple {
-        format!("close it with {q}{q}{q}")
-    } else {
-        format!("close it with {q}")
-    }
+    if triple { format!("close it with {q}{q}{q}") } else { format!("close it with {q}") }
 }
 
 /// Text as a string literal, in single quotes where that is possible.
 pub(super) fn quote(text: &str) -> String {
-    let escaped = text
-        .replace('\\', "\\\\")
-        .replace('\n', "\\n")
-        .replace('\r', "\\r")
-        .replace('\t', "\\t");
+    let escaped =
+        text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
     match (escaped.contains('\''), escaped.contains('"')) {
         (false, _) => format!("'{escaped}'"),
         (true, false) => format!("\"{escaped}\""),

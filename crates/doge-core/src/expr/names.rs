@@ -19,6 +19,17 @@ pub enum Place {
     Event,
 }
 
+/// A name that exists but is not visible.
+#[derive(Clone, Debug)]
+pub struct Hidden {
+    /// The name.
+    pub name: String,
+    /// Why, a sentence without a full stop, such as "`b` is declared below".
+    pub reason: String,
+    /// The way out.
+    pub help: String,
+}
+
 /// What an expression can see.
 #[derive(Clone, Copy, Debug)]
 pub struct Env<'a> {
@@ -40,9 +51,8 @@ pub struct Env<'a> {
     pub from: &'a str,
     /// The state it leads to.
     pub to: &'a str,
-    /// Names that exist but are not visible here, each with the reason as a whole sentence without a
-    /// full stop (such as "`b` is declared below"): for what only the caller knows.
-    pub hidden: &'a [(String, String)],
+    /// Names that exist but are not visible here: for what only the caller knows.
+    pub hidden: &'a [Hidden],
     /// The path of names of this expression's draws, see [`crate::draw::call_site`].
     pub path: &'a [&'a str],
 }
@@ -75,10 +85,7 @@ impl<'a> Env<'a> {
         params: &'a [(String, Value)],
         attributes: &'a [(String, Ty)],
     ) -> Self {
-        Env {
-            place: Place::Probability,
-            ..Self::attribute(population, params, attributes, &[])
-        }
+        Env { place: Place::Probability, ..Self::attribute(population, params, attributes, &[]) }
     }
 
     /// The names that the language itself gives to this place, with their types' names.
@@ -96,22 +103,10 @@ impl<'a> Env<'a> {
 
     /// All names that can be written here.
     pub(super) fn visible(&self) -> impl Iterator<Item = &'a str> {
-        const WORDS: [&str; 8] = [
-            "id",
-            "population",
-            "trigger",
-            "from",
-            "to",
-            "timestamp",
-            "seq",
-            "event_id",
-        ];
+        const WORDS: [&str; 8] =
+            ["id", "population", "trigger", "from", "to", "timestamp", "seq", "event_id"];
         let env = *self;
-        let own = self
-            .attributes
-            .iter()
-            .chain(self.lets)
-            .map(|(n, _)| n.as_str());
+        let own = self.attributes.iter().chain(self.lets).map(|(n, _)| n.as_str());
         own.chain(WORDS.into_iter().filter(move |w| env.sees(w)))
     }
 
@@ -134,40 +129,4 @@ impl<'a> Env<'a> {
         };
         Some(format!("`{name}` exists only {what}, not in {here}"))
     }
-}
-
-/// The nearest of `names` to what was written, if it is near enough to be meant.
-pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = match written.chars().count() {
-        0..=2 => 1,
-        n => (n / 3).max(1),
-    };
-    names
-        .into_iter()
-        .map(|name| (distance(written, name), name))
-        .filter(|(d, name)| *d <= limit && (*d < name.chars().count() || *d == 0))
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, name)| name)
-}
-
-/// Insertions, deletions, substitutions and swaps of neighbours that make one word of the other
-/// (optimal string alignment); case counts nothing.
-fn distance(a: &str, b: &str) -> usize {
-    let fold =
-        |s: &str| -> Vec<char> { s.chars().take(64).map(|c| c.to_ascii_lowercase()).collect() };
-    let (a, b) = (fold(a), fold(b));
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            row[j] = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + cost);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }

@@ -50,20 +50,12 @@ pub const RESERVED: &[&str] = &[
 pub fn parse(source: &ExprSource, diags: &mut Diagnostics) -> Option<Ast> {
     let before = diags.0.len();
     let root = parse_root(source, diags);
-    (diags.0.len() == before).then(|| Ast {
-        root,
-        source: source.clone(),
-    })
+    (diags.0.len() == before).then(|| Ast { root, source: source.clone() })
 }
 
 fn parse_root(source: &ExprSource, diags: &mut Diagnostics) -> Node {
     let len = source.text.len();
-    let nothing = Node {
-        kind: Kind::Error,
-        start: 0,
-        end: len as u32,
-        height: 1,
-    };
+    let nothing = Node { kind: Kind::Error, start: 0, end: len as u32, height: 1 };
     if len > MAX_LEN {
         diags.push(
             Diagnostic::error(
@@ -82,15 +74,10 @@ fn parse_root(source: &ExprSource, diags: &mut Diagnostics) -> Node {
         );
         return nothing;
     }
+    let before = diags.0.len();
     let tokens = lex(source, diags);
-    let mut parser = Parser {
-        source,
-        diags,
-        tokens,
-        at: 0,
-        depth: 0,
-        dead: false,
-    };
+    let unclosed = diags.0[before..].iter().any(|d| d.code == "E0304");
+    let mut parser = Parser { source, diags, tokens, at: 0, depth: 0, dead: false, unclosed };
     let root = parser.expr();
     parser.trailing();
     root
@@ -104,6 +91,8 @@ struct Parser<'a> {
     depth: u16,
     /// Set when the rest makes no sense any more: nothing further is reported.
     dead: bool,
+    /// A quote is never closed: what seems to be missing may stand inside the text.
+    unclosed: bool,
 }
 
 impl Parser<'_> {
@@ -145,8 +134,7 @@ impl Parser<'_> {
             return;
         }
         let d = Diagnostic::error(code, self.source.place(range), message);
-        self.diags
-            .push(if help.is_empty() { d } else { d.help(help) });
+        self.diags.push(if help.is_empty() { d } else { d.help(help) });
     }
 
     /// Gives up on the rest of the text.
@@ -168,35 +156,20 @@ impl Parser<'_> {
             Kind::Member(a, _) | Kind::Unary(_, a) => a.height,
             Kind::Index(a, b) | Kind::Binary(_, a, b) => a.height.max(b.height),
             Kind::Ternary(c, a, b) => c.height.max(a.height).max(b.height),
-            Kind::Call { target, args, .. } => args
-                .iter()
-                .chain(target.as_deref())
-                .map(|n| n.height)
-                .max()
-                .unwrap_or(0),
+            Kind::Call { target, args, .. } => {
+                args.iter().chain(target.as_deref()).map(|n| n.height).max().unwrap_or(0)
+            }
             Kind::List(items) => items.iter().map(|n| n.height).max().unwrap_or(0),
-            Kind::Map(items) => items
-                .iter()
-                .map(|(k, v)| k.height.max(v.height))
-                .max()
-                .unwrap_or(0),
+            Kind::Map(items) => {
+                items.iter().map(|(k, v)| k.height.max(v.height)).max().unwrap_or(0)
+            }
             _ => 0,
         };
         if below >= MAX_DEPTH {
             self.too_deep(start as usize..end as usize);
-            return Node {
-                kind: Kind::Error,
-                start,
-                end,
-                height: 1,
-            };
+            return Node { kind: Kind::Error, start, end, height: 1 };
         }
-        Node {
-            kind,
-            start,
-            end,
-            height: below + 1,
-        }
+        Node { kind, start, end, height: below + 1 }
     }
 
     fn too_deep(&mut self, range: Range<usize>) {
@@ -208,9 +181,7 @@ impl Parser<'_> {
                     self.source.place(range),
                     "the expression is nested too deeply",
                 )
-                .note(format!(
-                    "the limit is {MAX_DEPTH} levels; each operator of a chain counts"
-                ))
+                .note(format!("the limit is {MAX_DEPTH} levels; each operator of a chain counts"))
                 .help("name a part with `let`"),
             );
         }
@@ -222,12 +193,7 @@ impl Parser<'_> {
         if self.depth >= MAX_DEPTH {
             self.too_deep(self.range());
             let at = self.range().start as u32;
-            return Node {
-                kind: Kind::Error,
-                start: at,
-                end: at,
-                height: 1,
-            };
+            return Node { kind: Kind::Error, start: at, end: at, height: 1 };
         }
         self.depth += 1;
         let condition = self.binary(0);
@@ -274,11 +240,7 @@ impl Parser<'_> {
         self.next();
         let no = self.expr();
         let (start, end) = (condition.start, no.end);
-        self.node(
-            Kind::Ternary(Box::new(condition), Box::new(yes), Box::new(no)),
-            start,
-            end,
-        )
+        self.node(Kind::Ternary(Box::new(condition), Box::new(yes), Box::new(no)), start, end)
     }
 
     /// Binary operators that bind stronger than `min`.
@@ -302,11 +264,7 @@ impl Parser<'_> {
             let right = self.binary(op.power());
             self.date(op, &left, &right);
             let (start, end) = (left.start, right.end);
-            left = self.node(
-                Kind::Binary(op, Box::new(left), Box::new(right)),
-                start,
-                end,
-            );
+            left = self.node(Kind::Binary(op, Box::new(left), Box::new(right)), start, end);
         }
     }
 
@@ -404,18 +362,11 @@ impl Parser<'_> {
         };
         let range = left.start as usize..right.end as usize;
         let text = &self.source.text[range.clone()];
-        let shape: String = text
-            .chars()
-            .map(|c| if c.is_ascii_digit() { '0' } else { c })
-            .collect();
+        let shape: String =
+            text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         if shape == "0000-00-00" {
             let help = format!("write `timestamp('{text}T00:00:00Z')`");
-            self.error(
-                "E0319",
-                range,
-                format!("`{text}` is a subtraction, not a date"),
-                &help,
-            );
+            self.error("E0319", range, format!("`{text}` is a subtraction, not a date"), &help);
             if matches!(self.peek(), Tok::Ident(_) | Tok::Bad) {
                 self.give_up();
             }
@@ -475,12 +426,7 @@ impl Parser<'_> {
     fn unary_checked(&mut self, at: usize) -> Node {
         if self.depth >= MAX_DEPTH {
             self.too_deep(at..at + 1);
-            return Node {
-                kind: Kind::Error,
-                start: at as u32,
-                end: at as u32,
-                height: 1,
-            };
+            return Node { kind: Kind::Error, start: at as u32, end: at as u32, height: 1 };
         }
         self.depth += 1;
         let node = self.unary();
@@ -525,21 +471,13 @@ impl Parser<'_> {
                         return node;
                     };
                     self.next();
-                    let name = Name {
-                        text,
-                        start: token.start as u32,
-                        end: token.end as u32,
-                    };
+                    let name = Name { text, start: token.start as u32, end: token.end as u32 };
                     let start = node.start;
                     node = if *self.peek() == Tok::Open(b'(') {
                         let open = self.next();
                         let (args, end) = self.list(b')', &open);
                         self.node(
-                            Kind::Call {
-                                target: Some(Box::new(node)),
-                                name,
-                                args,
-                            },
+                            Kind::Call { target: Some(Box::new(node)), name, args },
                             start,
                             end,
                         )
@@ -553,21 +491,9 @@ impl Parser<'_> {
                     let Kind::Ident(text) = node.kind else {
                         return node;
                     };
-                    let name = Name {
-                        text,
-                        start: node.start,
-                        end: node.end,
-                    };
+                    let name = Name { text, start: node.start, end: node.end };
                     let start = name.start;
-                    node = self.node(
-                        Kind::Call {
-                            target: None,
-                            name,
-                            args,
-                        },
-                        start,
-                        end,
-                    );
+                    node = self.node(Kind::Call { target: None, name, args }, start, end);
                 }
                 Tok::Open(b'[') => {
                     let open = self.next();
@@ -606,49 +532,19 @@ impl Parser<'_> {
                         "write `[a, b]`; as in `x in ['a', 'b']`",
                     );
                     self.next();
-                    let (_, end) = self.list(
-                        b')',
-                        &Token {
-                            kind: Tok::Open(b'('),
-                            ..token
-                        },
-                    );
-                    return Node {
-                        kind: Kind::Error,
-                        start,
-                        end,
-                        height: 1,
-                    };
+                    let (_, end) = self.list(b')', &Token { kind: Tok::Open(b'('), ..token });
+                    return Node { kind: Kind::Error, start, end, height: 1 };
                 }
-                let end = self.close(
-                    b')',
-                    &Token {
-                        kind: Tok::Open(b'('),
-                        ..token
-                    },
-                );
+                let end = self.close(b')', &Token { kind: Tok::Open(b'('), ..token });
                 // Parentheses leave no node, but the place includes them.
-                return Node {
-                    start,
-                    end,
-                    ..inner
-                };
+                return Node { start, end, ..inner };
             }
             Tok::Open(b'[') => {
-                let (items, end) = self.list(
-                    b']',
-                    &Token {
-                        kind: Tok::Open(b'['),
-                        ..token
-                    },
-                );
+                let (items, end) = self.list(b']', &Token { kind: Tok::Open(b'['), ..token });
                 return self.node(Kind::List(items), start, end);
             }
             Tok::Open(_) => {
-                return self.map(&Token {
-                    kind: Tok::Open(b'{'),
-                    ..token
-                });
+                return self.map(&Token { kind: Tok::Open(b'{'), ..token });
             }
             Tok::Close(c) => {
                 self.error(

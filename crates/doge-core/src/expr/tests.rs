@@ -17,11 +17,7 @@ mod syntax;
 mod types;
 
 fn source(text: &str) -> ExprSource {
-    ExprSource {
-        text: text.to_owned(),
-        span: Span::new(0, text.len()),
-        offsets: Vec::new(),
-    }
+    ExprSource { text: text.to_owned(), span: Span::new(0, text.len()), offsets: Vec::new() }
 }
 
 fn attributes() -> Vec<(String, Ty)> {
@@ -64,7 +60,11 @@ fn typed_at(text: &str, place: Place, expected: Option<Ty>) -> (Option<TExpr>, D
     } else {
         vec![("payment".to_owned(), Ty::of(Base::Int))]
     };
-    let hidden = [("below".to_owned(), "`below` is declared below".to_owned())];
+    let hidden = [super::names::Hidden {
+        name: "below".into(),
+        reason: "`below` is declared below".into(),
+        help: "move it above".into(),
+    }];
     let attributes = attributes();
     let env = Env {
         place,
@@ -73,12 +73,7 @@ fn typed_at(text: &str, place: Place, expected: Option<Ty>) -> (Option<TExpr>, D
         from: "offline",
         to: "online",
         hidden: &hidden,
-        ..Env::attribute(
-            "user",
-            &params,
-            &attributes,
-            &["offline", "spend", "let", "payment"],
-        )
+        ..Env::attribute("user", &params, &attributes, &["offline", "spend", "let", "payment"])
     };
     let source = source(text);
     let typed = parse(&source, &mut diags).and_then(|ast| check(&ast, &env, expected, &mut diags));
@@ -92,11 +87,7 @@ fn typed(text: &str) -> TExpr {
 }
 
 fn shown(diags: &Diagnostics) -> String {
-    diags
-        .0
-        .iter()
-        .map(|d| format!("{} {} [{}]\n", d.code, d.message, d.help.join("; ")))
-        .collect()
+    diags.0.iter().map(|d| format!("{} {} [{}]\n", d.code, d.message, d.help.join("; "))).collect()
 }
 
 fn run(text: &str) -> Result<Value, EvalError> {
@@ -139,11 +130,7 @@ fn is(text: &str, expected: &str) {
 fn wrong_at(text: &str, place: Place, expected: Option<Ty>, codes: &[&str], part: &str) {
     let (_, diags) = typed_at(text, place, expected);
     let all = shown(&diags);
-    assert_eq!(
-        diags.0.iter().map(|d| d.code).collect::<Vec<_>>(),
-        codes,
-        "{text}: {all}"
-    );
+    assert_eq!(diags.0.iter().map(|d| d.code).collect::<Vec<_>>(), codes, "{text}: {all}");
     assert!(all.contains(part), "{text}: {part} is not in\n{all}");
     for d in &diags.0 {
         let span = d.span.expect("a place");

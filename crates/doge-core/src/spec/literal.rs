@@ -450,6 +450,13 @@ pub fn percent(text: &str) -> Option<Result<u64, LiteralError>> {
     };
     let numeric = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     if !numeric(digits) || !numeric(decimals) || (digits.is_empty() && decimals.is_empty()) {
+        let point = bare.replacen(',', ".", 1);
+        if bare.contains(',') && point.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            return Some(error(
+                format!("`{}` has a decimal comma", shown(text)),
+                format!("write `{point}%`"),
+            ));
+        }
         return Some(error(
             format!("`{}` is not a percentage", shown(text)),
             "write digits and the sign, such as `0.5%`; an expression has no `%`: its value is in percent",

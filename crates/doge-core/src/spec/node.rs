@@ -108,6 +108,8 @@ pub fn known_entries<'n>(
     diags: &mut Diagnostics,
 ) -> Vec<(&'n Spanned<String>, &'n Node)> {
     let mut out = Vec::with_capacity(entries.len());
+    let names = entries.iter().map(|(k, _)| k.value.as_str());
+    let present: Vec<&str> = names.filter(|k| keys.known.contains(k)).collect();
     for (key, node) in entries {
         let name = key.value.as_str();
         if keys.known.contains(&name) {
@@ -123,7 +125,6 @@ pub fn known_entries<'n>(
             }
             diags.push(d);
         } else if !is_ignored(name) {
-            let present: Vec<&str> = entries.iter().map(|(k, _)| k.value.as_str()).collect();
             diags.push(unknown_key(key, keys, &present, code));
         }
     }

@@ -149,6 +149,14 @@ fn every_code_is_documented() {
     );
 }
 
+/// A model whose population has so many attributes.
+fn attributes(n: usize, init: impl Fn(usize) -> String) -> String {
+    let lines: String = (0..n).map(|i| format!("      a{i}: {}\n", init(i))).collect();
+    format!(
+        "clock: {{start: 0, tick: 1s, ticks: 1}}\nsubjects:\n  u:\n    count: 1\n    attributes:\n{lines}    states: {{s: {{}}}}\n"
+    )
+}
+
 #[test]
 fn hostile_texts_get_an_error_quickly() {
     let mb = 10 << 20;
@@ -163,6 +171,12 @@ fn hostile_texts_get_an_error_quickly() {
         ("no keys", "x\n".repeat(mb / 2)),
         ("tags", format!("a: [{}]", "!x, ".repeat(mb / 4))),
         ("commas", format!("[{}", ",".repeat(mb))),
+        ("anchors", format!("a: {}x", "&a ".repeat(mb / 3))),
+        ("known tags", format!("a: {}x", "!!a ".repeat(mb / 4))),
+        ("combining marks", format!("a: e{}", "\u{301}".repeat(mb / 2))),
+        ("unknown keys", (0..50_000).map(|i| format!("k{i}: 1\n")).collect()),
+        ("unknown names", attributes(5_000, |i| format!("b{i}"))),
+        ("cycles", attributes(5_000, |i| format!("a{} + a{}", (i + 1) % 5_000, i * 7 % 5_000))),
         (
             "deep lines",
             (0..5_000)

@@ -5,6 +5,9 @@ use crate::error::ExpressionError;
 use crate::spec::{Prepared, RunSpec, instant_text};
 use doge_core::diag::{Diagnostic, Diagnostics};
 use doge_core::engine::Failure;
+use doge_core::expr::func::{EvalError, TextError};
+use doge_core::model::{Population, Probability, State};
+use doge_core::source::Span;
 use doge_core::spec::Length;
 
 /// Describes a failure.
@@ -17,12 +20,23 @@ pub fn describe(spec: &RunSpec, prepared: &Prepared, failure: &Failure) -> Expre
             format!("a probability of state {}, evaluated after transition {}", population.states[t.to].name, t.trigger)
         }
         Some((s, t)) => format!("transition {} of state {}", t.trigger, s.name),
+        None if in_first_probability(population, failure) => {
+            format!("a probability of state {}, evaluated at creation", population.states[population.initial].name)
+        }
         None if failure.seq == 0 => "an initial value".to_owned(),
         None => "a probability".to_owned(),
     };
     let name = &population.name;
     let message = format!("{} (in {place}, {name} {})", failure.error, failure.id);
-    let excerpt = failure.span.map_or(String::new(), |span| {
+    let span = failure.span.or_else(|| {
+        // A sum belongs to no expression; the first of the state shows where to look.
+        let state = match failure.transition {
+            Some(t) => transitions.clone().nth(t)?.1.to,
+            None => population.initial,
+        };
+        first_probability(&population.states[state])
+    });
+    let excerpt = span.map_or(String::new(), |span| {
         let mut list = Diagnostics::default();
         list.push(Diagnostic::error("E0900", span, ""));
         let shown = list.render(&prepared.source, false);
@@ -45,9 +59,43 @@ pub fn describe(spec: &RunSpec, prepared: &Prepared, failure: &Failure) -> Expre
     }
     let help = vec![
         format!("this subject alone: {}", command(spec, prepared, failure)),
-        "guard the transition with `when`, or keep the value in its range with clamp(x, lowest, highest)".to_owned(),
+        way_out(failure).to_owned(),
     ];
     ExpressionError { message, excerpt, notes, help }
+}
+
+/// Where the first probability of a state that is an expression stands.
+fn first_probability(state: &State) -> Option<Span> {
+    state.transitions.iter().find_map(|t| match &t.probability {
+        Probability::Expr(e) => Some(e.span),
+        Probability::Literal(_) => None,
+    })
+}
+
+/// Whether a failure at creation is one of the first state's probabilities.
+fn in_first_probability(population: &Population, failure: &Failure) -> bool {
+    let of_law = matches!(failure.error, EvalError::Probability(_) | EvalError::ProbabilitySum(_));
+    let there = |span: Span| {
+        population.states[population.initial].transitions.iter().any(|t| match &t.probability {
+            Probability::Expr(e) => e.span.start <= span.start && span.end <= e.span.end,
+            Probability::Literal(_) => false,
+        })
+    };
+    failure.seq == 0 && (of_law || failure.span.is_some_and(there))
+}
+
+/// What can be done about a failure, by its kind.
+fn way_out(failure: &Failure) -> &'static str {
+    match &failure.error {
+        EvalError::Text(TextError::Pattern, _) => "write the pattern as a constant: then it is checked when the model is read",
+        EvalError::Text(TextError::Zone, _) => "write the zone as a constant: then it is checked when the model is read",
+        EvalError::Text(..) => "test the text before with `matches`, and take another value where it does not fit",
+        EvalError::TextTooLong(_) => "keep the text short: start it anew where `size(text)` is large",
+        EvalError::Probability(_) => "keep it in its range with clamp(x, 0.0, 100.0)",
+        EvalError::ProbabilitySum(_) => "lower the probabilities of the state, or bound each with clamp(x, lowest, highest)",
+        _ if failure.transition.is_none() => "keep the value in its range with clamp(x, lowest, highest)",
+        _ => "guard the transition with `when`, or keep the value in its range with clamp(x, lowest, highest)",
+    }
 }
 
 /// The command that runs the one subject again up to the failure.

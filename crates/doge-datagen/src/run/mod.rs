@@ -27,16 +27,23 @@ const LEAST_BUFFER_BYTES: u64 = 1 << 20;
 /// # Errors
 /// See [`Error`]. Where a run was begun, outputs say what is safe.
 pub fn run(spec: &RunSpec) -> Result<RunReport, Error> {
+    run_prepared(spec, &prepare(spec)?)
+}
+
+/// Runs what [`prepare`] made of the same `spec`, for callers that look at it before.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Error> {
     let begun = Instant::now();
-    let prepared = prepare(spec)?;
     let mut outputs = prepared.outputs(spec)?;
-    let program = program(&prepared, &outputs)?;
+    let program = program(prepared, &outputs)?;
     let tuning = Tuning {
         buffer_bytes: buffers(spec, &program)?,
         window_ticks: spec.window_ticks,
         ..Tuning::default()
     };
-    let mut report = begin(&prepared, &program);
+    let mut report = begin(prepared, &program);
     report.threads = threads(spec, &program);
     let lanes = match open(&program, &mut outputs) {
         Ok(lanes) => lanes,
@@ -56,7 +63,7 @@ pub fn run(spec: &RunSpec) -> Result<RunReport, Error> {
     let cause = match (failed, end) {
         (Some(e), _) => Some(sink_cause(e)),
         (None, End::Cancelled) => Some(Cause::Cancelled),
-        (None, End::Failed(failure)) => Some(Cause::Expression(failure::describe(spec, &prepared, &failure))),
+        (None, End::Failed(failure)) => Some(Cause::Expression(failure::describe(spec, prepared, &failure))),
         (None, End::Done) => None,
     };
     finish(cause, &mut outputs, report, begun)

@@ -1,13 +1,13 @@
 //! Calls: which overload, which form, and the rules of single functions.
 
-use super::table::{FUNCTIONS, Function, Make, Sig, is_random, other_name};
+use super::table::{self, FUNCTIONS, Function, Make, Sig, is_random, other_name};
 use super::{Checker, Out, Val, constant, list, to_double};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, nearest};
 use crate::draw::call_site;
 use crate::expr::ast::{Kind, Name, Node};
 use crate::expr::draws::judge;
 use crate::expr::func::{MAX_DIGITS, Zone, pattern};
-use crate::expr::names::{Place, nearest};
+use crate::expr::names::Place;
 use crate::expr::typed::{Draw, Op, TExpr, TKind};
 use crate::value::{Base, Ty, Value};
 use std::ops::Range;
@@ -36,11 +36,14 @@ impl Checker<'_> {
         match (target, function.global, function.member) {
             (Some(target), _, false) => {
                 let text = self.text(target);
-                let rest = args
-                    .iter()
-                    .map(|a| format!(", {}", self.text(a)))
-                    .collect::<String>();
-                let help = format!("write `{}({text}{rest})`", name.text);
+                let rest = args.iter().map(|a| format!(", {}", self.text(a))).collect::<String>();
+                let help = match &target.kind {
+                    // `math.floor(x)`: a library of another language.
+                    Kind::Ident(base) if !self.stands_for_something(base) => {
+                        format!("write `{}({})`", name.text, rest.trim_start_matches(", "))
+                    }
+                    _ => format!("write `{}({text}{rest})`", name.text),
+                };
                 return self.error(
                     "E0404",
                     node.range(),
@@ -82,12 +85,8 @@ impl Checker<'_> {
                 Out::Val(v) => self.resolve(node, function, vec![v], &all).map(Out::Val),
             },
             _ => {
-                let values: Option<Vec<Val>> = all
-                    .iter()
-                    .map(|a| self.any_value(a))
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .collect();
+                let values: Option<Vec<Val>> =
+                    all.iter().map(|a| self.any_value(a)).collect::<Vec<_>>().into_iter().collect();
                 self.resolve(node, function, values?, &all).map(Out::Val)
             }
         }
@@ -123,16 +122,21 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        let known = FUNCTIONS
-            .iter()
-            .find(|f| f.name.eq_ignore_ascii_case(text))
-            .map(|f| f.usage);
+        let known = FUNCTIONS.iter().find(|f| f.name.eq_ignore_ascii_case(text)).map(|f| f.usage);
         let near = || {
             let wanted = |f: &&Function| if target.is_some() { f.member } else { f.global };
             let near = nearest(text, FUNCTIONS.iter().filter(wanted).map(|f| f.name))
                 .or_else(|| nearest(text, FUNCTIONS.iter().map(|f| f.name)))?;
             FUNCTIONS.iter().find(|f| f.name == near).map(|f| f.usage)
         };
+        if let Some(why) = table::not_there(text) {
+            return self.error(
+                "E0403",
+                name.range(),
+                format!("there is no function `{text}`"),
+                why,
+            );
+        }
         let help = match known.or_else(|| other_name(text)).or_else(near) {
             Some(usage) => format!("write `{usage}`"),
             None if self.env.visible().any(|n| n == text) => {
@@ -140,21 +144,12 @@ impl Checker<'_> {
             }
             None => String::new(),
         };
-        self.error(
-            "E0403",
-            name.range(),
-            format!("there is no function `{text}`"),
-            help,
-        )
+        self.error("E0403", name.range(), format!("there is no function `{text}`"), help)
     }
 
     fn may_draw(&mut self, function: &Function, name: &Name) -> bool {
         let (code, message, help) = if self.in_macro {
-            (
-                "E0417",
-                "a random call cannot stand in a macro's body",
-                "draw it before, with `let`",
-            )
+            ("E0417", "a random call cannot stand in a macro's body", "draw it before, with `let`")
         } else if self.env.place == Place::Probability {
             (
                 "E0416",
@@ -164,13 +159,8 @@ impl Checker<'_> {
         } else {
             return true;
         };
-        let d = self
-            .problem(
-                code,
-                name.range(),
-                format!("{message}: `{}`", function.usage),
-            )
-            .help(help);
+        let d =
+            self.problem(code, name.range(), format!("{message}: `{}`", function.usage)).help(help);
         self.diags.push(d);
         false
     }
@@ -219,11 +209,7 @@ impl Checker<'_> {
                 1 => "one is given".to_owned(),
                 k => format!("{k} are given"),
             };
-            let message = format!(
-                "`{}` takes {}; {given}",
-                function.name,
-                Self::takes(function)
-            );
+            let message = format!("`{}` takes {}; {given}", function.name, Self::takes(function));
             return self.error(
                 "E0405",
                 node.range(),
@@ -254,9 +240,7 @@ impl Checker<'_> {
                 }
             })
         };
-        let best = candidates
-            .filter_map(|s| Some((cost(s)?, s)))
-            .min_by_key(|(c, _)| *c);
+        let best = candidates.filter_map(|s| Some((cost(s)?, s))).min_by_key(|(c, _)| *c);
         let Some((_, sig)) = best else {
             return self.no_overload(node, function, &values, nodes);
         };
@@ -282,17 +266,9 @@ impl Checker<'_> {
         nodes: &[&Node],
     ) -> Option<T> {
         let skip = usize::from(function.member && !function.global);
-        if skip == 1
-            && !function
-                .sigs
-                .iter()
-                .any(|s| s.args[0] == values[0].e.ty.base)
-        {
-            let mut owners: Vec<String> = function
-                .sigs
-                .iter()
-                .map(|s| s.args[0].to_string())
-                .collect();
+        if skip == 1 && !function.sigs.iter().any(|s| s.args[0] == values[0].e.ty.base) {
+            let mut owners: Vec<String> =
+                function.sigs.iter().map(|s| s.args[0].to_string()).collect();
             owners.dedup();
             owners.sort();
             owners.dedup();
@@ -342,10 +318,9 @@ impl Checker<'_> {
                 ("duration", Some(Base::Int | Base::Double)) => {
                     format!("write `duration(string({}) + 's')`", self.text(nodes[0]))
                 }
-                ("timestamp", Some(Base::Double)) => format!(
-                    "write `timestamp(int({}))`: seconds since 1970",
-                    self.text(nodes[0])
-                ),
+                ("timestamp", Some(Base::Double)) => {
+                    format!("write `timestamp(int({}))`: seconds since 1970", self.text(nodes[0]))
+                }
                 ("bool", Some(Base::Int | Base::Double)) => {
                     format!("write `{} != 0`", self.operand(nodes[0]))
                 }
@@ -374,9 +349,7 @@ impl Checker<'_> {
             Make::Fold(op) => {
                 let mut args = args.into_iter();
                 let first = args.next()?;
-                args.try_fold(first, |a, b| {
-                    self.op(op, vec![a, b], sig.ret, range.clone())
-                })?
+                args.try_fold(first, |a, b| self.op(op, vec![a, b], sig.ret, range.clone()))?
             }
             Make::Clamp(max, min) => {
                 let (high, low, x) = (args.pop()?, args.pop()?, args.pop()?);
@@ -414,15 +387,58 @@ impl Checker<'_> {
                         (Some(one), None) => one,
                         _ => range.clone(),
                     };
+                    let help = self.repaired(draw, &known, nodes);
                     let d =
                         self.problem("E0502", at, format!("`{}`: {}", function.usage, e.rule()));
-                    self.judged.push(d);
+                    self.judged.push(d.help(format!("write `{help}`")));
                 }
                 let site = self.site(node.start);
                 self.make(TKind::Draw { draw, site, args }, Ty::of(sig.ret), range)?
             }
         };
         Some(Val { e, flex: false })
+    }
+
+    /// A random call like the one written, with arguments that it can have.
+    fn repaired(&self, draw: Draw, known: &[Option<&Value>], nodes: &[&Node]) -> String {
+        let swapped: Vec<_> = known.iter().rev().copied().collect();
+        match draw {
+            Draw::UniformInt | Draw::UniformDouble if judge(draw, &swapped).is_ok() => {
+                return format!("uniform({}, {})", self.text(nodes[1]), self.text(nodes[0]));
+            }
+            // Most likely meant in percent.
+            Draw::Chance => {
+                if let Some(Some(Value::Double(p))) = known.first()
+                    && (1.0..=100.0).contains(p)
+                {
+                    return format!("chance({})", p / 100.0);
+                }
+            }
+            _ => {}
+        }
+        match draw {
+            Draw::UniformInt => "uniform(10, 99)",
+            Draw::UniformDouble => "uniform(0.5, 9.5)",
+            Draw::Chance => "chance(0.5)",
+            Draw::Normal => "normal(100, 15)",
+            Draw::Lognormal => "lognormal(20, 0.5)",
+            Draw::Exponential => "exponential(30)",
+            Draw::Pareto => "pareto(10, 2.5)",
+            Draw::Poisson => "poisson(4)",
+            Draw::Zipf => "zipf(1000, 1.1)",
+            Draw::Choice => "choice(['a', 'b'])",
+            Draw::Weighted => "weighted({'a': 3, 'b': 1})",
+            Draw::Uuid => "uuid()",
+        }
+        .to_owned()
+    }
+
+    /// Whether a name can be read here.
+    fn stands_for_something(&self, name: &str) -> bool {
+        self.env.visible().any(|n| n == name)
+            || self.env.hidden.iter().any(|h| h.name == name)
+            || self.locals.iter().any(|(n, _)| n == name)
+            || self.env.reason(name).is_some()
     }
 
     /// Rules of constant arguments beyond what folding finds.
@@ -432,33 +448,33 @@ impl Checker<'_> {
             _ => None,
         };
         let (code, error): (_, Option<String>) = match op {
-            Op::Matches => (
-                "E0505",
-                text(1)
-                    .and_then(|p| pattern(p).err())
-                    .map(|e| e.to_string()),
-            ),
+            Op::Matches => ("E0505", text(1).and_then(|p| pattern(p).err()).map(|e| e.to_string())),
             Op::RoundDigits => match args.get(1).and_then(constant) {
                 Some(Value::Int(d)) if (0..=MAX_DIGITS).contains(d) => return Some(()),
                 _ => {
                     let message = format!(
                         "the digits of `round(x, digits)` must be a constant from 0 to {MAX_DIGITS}"
                     );
-                    return self.error("E0504", nodes[1].range(), message, "");
+                    let help = format!("write `round({}, 2)`", self.text(nodes[0]));
+                    return self.error("E0504", nodes[1].range(), message, help);
                 }
             },
-            _ if crate::expr::eval::part(op).is_some() => (
-                "E0506",
-                text(1)
-                    .and_then(|z| Zone::new(z).err())
-                    .map(|e| e.to_string()),
-            ),
+            _ if crate::expr::eval::part(op).is_some() => {
+                ("E0506", text(1).and_then(|z| Zone::new(z).err()).map(|e| e.to_string()))
+            }
             _ => return Some(()),
         };
-        match error {
-            Some(message) => self.error(code, nodes[1].range(), message, ""),
-            None => Some(()),
+        let Some(message) = error else {
+            return Some(());
+        };
+        let mut d = self.problem(code, nodes[1].range(), message);
+        if op == Op::Matches
+            && let Some(why) = text(1).and_then(why_no_pattern)
+        {
+            d = d.note(why);
         }
+        self.diags.push(d);
+        None
     }
 
     fn coalesce(&mut self, node: &Node, args: &[&Node]) -> Option<Val> {
@@ -511,17 +527,10 @@ impl Checker<'_> {
         let (b, a) = (values.pop()?, values.pop()?);
         let b = match b.kind {
             TKind::Widen(inner) if !ends_null => *inner,
-            kind if !ends_null => TExpr {
-                kind,
-                ty: Ty::of(ty.base),
-                ..b
-            },
+            kind if !ends_null => TExpr { kind, ty: Ty::of(ty.base), ..b },
             kind => TExpr { kind, ..b },
         };
-        let ty = Ty {
-            base: ty.base,
-            nullable: ends_null,
-        };
+        let ty = Ty { base: ty.base, nullable: ends_null };
         let e = self.make(TKind::Coalesce(Box::new(a), Box::new(b)), ty, node.range())?;
         Some(Val { e, flex: false })
     }
@@ -546,37 +555,19 @@ impl Checker<'_> {
             );
         };
         let site = self.site(node.start);
-        let e = self.make(
-            TKind::Draw {
-                draw: Draw::Choice,
-                site,
-                args: items,
-            },
-            ty,
-            node.range(),
-        )?;
-        Some(Val {
-            e: self.around(binds, e, &node.range())?,
-            flex,
-        })
+        let e =
+            self.make(TKind::Draw { draw: Draw::Choice, site, args: items }, ty, node.range())?;
+        Some(Val { e: self.around(binds, e, &node.range())?, flex })
     }
 
     fn weighted(&mut self, node: &Node, args: &[&Node]) -> Option<Val> {
         const USAGE: &str =
             "write `weighted({'a': 3, 'b': 1})` or `weighted([['a', 3], ['b', 1]])`";
         let pairs: Option<Vec<(&Node, &Node)>> = match args {
-            [
-                Node {
-                    kind: Kind::Map(entries),
-                    ..
-                },
-            ] => Some(entries.iter().map(|(v, w)| (v, w)).collect()),
-            [
-                Node {
-                    kind: Kind::List(items),
-                    ..
-                },
-            ] => items
+            [Node { kind: Kind::Map(entries), .. }] => {
+                Some(entries.iter().map(|(v, w)| (v, w)).collect())
+            }
+            [Node { kind: Kind::List(items), .. }] => items
                 .iter()
                 .map(|i| match &i.kind {
                     Kind::List(pair) => match pair.as_slice() {
@@ -597,12 +588,7 @@ impl Checker<'_> {
             );
         };
         if pairs.is_empty() {
-            return self.error(
-                "E0503",
-                args[0].range(),
-                "there is nothing to choose from",
-                USAGE,
-            );
+            return self.error("E0503", args[0].range(), "there is nothing to choose from", USAGE);
         }
         let mut outs = Vec::with_capacity(pairs.len());
         let mut weights = Vec::with_capacity(pairs.len());
@@ -614,7 +600,11 @@ impl Checker<'_> {
             }
             match self.weight(weight) {
                 Some(w) => weights.push(w),
-                None => failed = true,
+                None => {
+                    // Whoever swaps value and weight once does so in every pair.
+                    failed = true;
+                    break;
+                }
             }
         }
         if failed {
@@ -626,39 +616,25 @@ impl Checker<'_> {
             if let Some(Value::Double(w)) = k
                 && (*w < 0.0 || !w.is_finite())
             {
-                found.push(self.problem(
+                let d = self.problem(
                     "E0502",
                     node.range(),
                     "a weight must be a finite number of at least 0",
-                ));
+                );
+                found.push(d.help("write 0 for a value that never comes"));
             }
         }
         if found.is_empty()
             && let Err(e) = judge(Draw::Weighted, &known)
         {
-            found.push(self.problem(
-                "E0503",
-                args[0].range(),
-                format!("`weighted`: {}", e.rule()),
-            ));
+            let d = self.problem("E0503", args[0].range(), format!("`weighted`: {}", e.rule()));
+            found.push(d.help(USAGE));
         }
         self.judged.append(&mut found);
         let (values, ty, flex) = self.unify(outs, "E0411", "the values of `weighted`")?;
-        let args = weights
-            .into_iter()
-            .zip(values)
-            .flat_map(|(w, v)| [w, v])
-            .collect();
+        let args = weights.into_iter().zip(values).flat_map(|(w, v)| [w, v]).collect();
         let site = self.site(node.start);
-        let e = self.make(
-            TKind::Draw {
-                draw: Draw::Weighted,
-                site,
-                args,
-            },
-            ty,
-            node.range(),
-        )?;
+        let e = self.make(TKind::Draw { draw: Draw::Weighted, site, args }, ty, node.range())?;
         Some(Val { e, flex })
     }
 
@@ -677,8 +653,15 @@ impl Checker<'_> {
                 "E0406",
                 node.range(),
                 format!("a weight is a number, but this is {base}"),
-                "",
+                "the value comes first, then its weight: `weighted({'a': 3, 'b': 1})`",
             ),
         }
     }
+}
+
+/// What is wrong with a regular expression, in one line.
+fn why_no_pattern(text: &str) -> Option<String> {
+    let error = regex::Regex::new(text).err()?.to_string();
+    let (_, why) = error.rsplit_once("error: ")?;
+    Some(why.trim().to_owned())
 }

@@ -58,17 +58,8 @@ impl Checker<'_> {
             });
         }
         let (values, ty, flex) = self.unify(outs, "E0411", "the values of a list")?;
-        let items = values
-            .into_iter()
-            .map(|value| Item { guard: None, value })
-            .collect();
-        Some(List {
-            items,
-            ty: Some(ty),
-            flex,
-            binds: Vec::new(),
-            range,
-        })
+        let items = values.into_iter().map(|value| Item { guard: None, value }).collect();
+        Some(List { items, ty: Some(ty), flex, binds: Vec::new(), range })
     }
 
     /// A node that must be a list.
@@ -77,10 +68,15 @@ impl Checker<'_> {
             Out::List(list) => Some(list),
             Out::Val(v) => {
                 let help = match v.e.ty.base {
-                    Base::String if what == "`in`" => format!(
-                        "a part of a text is found by `{}.contains(...)`",
-                        self.text(node)
-                    ),
+                    Base::String if what == "`in`" => {
+                        format!("a part of a text is found by `{}.contains(...)`", self.text(node))
+                    }
+                    Base::String if what == "an index" => {
+                        let text = self.text(node);
+                        format!(
+                            "a text is tested by `{text}.startsWith('a')`, `{text}.matches('^.b')`"
+                        )
+                    }
                     _ => "write the values: `[1, 2, 3]`".to_owned(),
                 };
                 self.error(
@@ -117,21 +113,14 @@ impl Checker<'_> {
         body: TExpr,
         range: &Range<usize>,
     ) -> Option<TExpr> {
-        binds
-            .into_iter()
-            .rev()
-            .try_fold(body, |body, (slot, value)| {
-                let ty = body.ty;
-                self.make(
-                    TKind::Bind {
-                        slot,
-                        value: Box::new(value),
-                        body: Box::new(body),
-                    },
-                    ty,
-                    range.clone(),
-                )
-            })
+        binds.into_iter().rev().try_fold(body, |body, (slot, value)| {
+            let ty = body.ty;
+            self.make(
+                TKind::Bind { slot, value: Box::new(value), body: Box::new(body) },
+                ty,
+                range.clone(),
+            )
+        })
     }
 
     /// Gives a name to what is computed, so that it is evaluated once.
@@ -149,18 +138,14 @@ impl Checker<'_> {
                 self.root.clone(),
                 "too many computed list elements in one expression",
             );
-            self.diags.push(d.note(format!(
-                "the limit is {MAX_SLOTS}; names and constants do not count"
-            )));
+            self.diags.push(
+                d.note(format!("the limit is {MAX_SLOTS}; names and constants do not count")),
+            );
             return None;
         }
         let slot = self.slots;
         self.slots += 1;
-        let local = TExpr {
-            kind: TKind::Local(slot),
-            ty: e.ty,
-            span: e.span,
-        };
+        let local = TExpr { kind: TKind::Local(slot), ty: e.ty, span: e.span };
         binds.push((slot, e));
         Some(local)
     }
@@ -253,9 +238,7 @@ impl Checker<'_> {
         let mut x = value.e;
         match (x.ty.base, ty.base) {
             (Base::Double, Base::Int) if list.flex => {
-                list.items
-                    .iter_mut()
-                    .for_each(|i| i.value = to_double(i.value.clone()));
+                list.items.iter_mut().for_each(|i| i.value = to_double(i.value.clone()));
             }
             (Base::Int, Base::Double) if value.flex => x = to_double(x),
             (l, r) if l != r => {
@@ -295,21 +278,14 @@ impl Checker<'_> {
         self.bind_all(&mut list)?;
         let n = list.items.len() as i64;
         let guards: Vec<TExpr> = list.items.iter().filter_map(|i| i.guard.clone()).collect();
-        let free = self.constant(
-            Value::Int(n - guards.len() as i64),
-            Base::Int,
-            range.clone(),
-        )?;
+        let free = self.constant(Value::Int(n - guards.len() as i64), Base::Int, range.clone())?;
         let size = if guards.is_empty() {
             free
         } else {
             let kept = self.count(guards, &range)?;
             self.op(Op::AddInt, vec![free, kept], Base::Int, range.clone())?
         };
-        Some(Val {
-            e: self.around(list.binds, size, &range)?,
-            flex: false,
-        })
+        Some(Val { e: self.around(list.binds, size, &range)?, flex: false })
     }
 
     /// `[...][i]` and `{...}[k]`.
@@ -358,10 +334,7 @@ impl Checker<'_> {
             },
             _ => self.make(TKind::Select(Box::new(i.e), items), ty, range.clone())?,
         };
-        Some(Val {
-            e: self.around(binds, e, &range)?,
-            flex,
-        })
+        Some(Val { e: self.around(binds, e, &range)?, flex })
     }
 
     fn map_index(
@@ -374,10 +347,7 @@ impl Checker<'_> {
             .iter()
             .map(|(_, v)| Some((self.out(v)?, v.range())))
             .collect::<Option<Vec<_>>>();
-        let keys = entries
-            .iter()
-            .map(|(k, _)| self.value(k))
-            .collect::<Option<Vec<_>>>();
+        let keys = entries.iter().map(|(k, _)| self.value(k)).collect::<Option<Vec<_>>>();
         let wanted = self.value(index);
         let (outs, keys, wanted) = (outs?, keys?, wanted?);
         let Some(key) = constant(&wanted.e).cloned() else {
@@ -403,10 +373,7 @@ impl Checker<'_> {
                     "",
                 );
             }
-            if keys[..i]
-                .iter()
-                .any(|other| constant(&other.e) == constant(&k.e))
-            {
+            if keys[..i].iter().any(|other| constant(&other.e) == constant(&k.e)) {
                 return self.error(
                     "E0507",
                     node.range(),
@@ -417,25 +384,15 @@ impl Checker<'_> {
         }
         let (values, ty, flex) = self.unify(outs, "E0411", "the values of a map")?;
         match keys.iter().position(|k| constant(&k.e) == Some(&key)) {
-            Some(i) => Some(Val {
-                e: values.into_iter().nth(i)?,
-                flex,
-            }),
+            Some(i) => Some(Val { e: values.into_iter().nth(i)?, flex }),
             None => {
                 let d = self.problem(
                     "E0507",
                     index.range(),
                     format!("the map has no key `{}`", self.text(index)),
                 );
-                self.judged
-                    .push(d.help("its keys are those before each `:`"));
-                Some(Val {
-                    e: TExpr {
-                        ty,
-                        ..values.into_iter().next()?
-                    },
-                    flex,
-                })
+                self.judged.push(d.help("its keys are those before each `:`"));
+                Some(Val { e: TExpr { ty, ..values.into_iter().next()? }, flex })
             }
         }
     }
@@ -452,13 +409,8 @@ impl Checker<'_> {
         let wanted = format!("`{}`", name.text);
         let list = self.list_of(target, &wanted);
         let three = name.text == "map" && args.len() == 3;
-        let (
-            Some(Node {
-                kind: Kind::Ident(var),
-                ..
-            }),
-            true,
-        ) = (args.first(), three || args.len() == 2)
+        let (Some(Node { kind: Kind::Ident(var), .. }), true) =
+            (args.first(), three || args.len() == 2)
         else {
             let usage = if name.text == "map" {
                 "[1, 2].map(x, x * 10)".to_owned()
@@ -508,25 +460,18 @@ impl Checker<'_> {
     fn filter(&mut self, list: &mut List, var: &str, body: &Node) -> Option<()> {
         let items = std::mem::take(&mut list.items);
         for item in items {
-            let keep = self.body(var, item.value.clone(), |c| {
-                c.condition(body, "the condition of a macro")
-            })?;
+            let keep = self
+                .body(var, item.value.clone(), |c| c.condition(body, "the condition of a macro"))?;
             let guard = self.guarded(item.guard, keep, &list.range.clone())?;
             match constant(&guard) {
                 Some(Value::Bool(false)) => continue,
-                Some(_) => list.items.push(Item {
-                    guard: None,
-                    ..item
-                }),
+                Some(_) => list.items.push(Item { guard: None, ..item }),
                 None => {
                     // CEL evaluates every condition of a filter, whatever is asked of the result.
                     let mut binds = std::mem::take(&mut list.binds);
                     let guard = self.bind(guard, &mut binds)?;
                     list.binds = binds;
-                    list.items.push(Item {
-                        guard: Some(guard),
-                        ..item
-                    });
+                    list.items.push(Item { guard: Some(guard), ..item });
                 }
             }
         }
@@ -560,18 +505,9 @@ impl Checker<'_> {
             });
         }
         let (values, ty, _) = self.unify(outs, "E0411", "the values of a list")?;
-        let items = values
-            .into_iter()
-            .zip(guards)
-            .map(|(value, guard)| Item { guard, value })
-            .collect();
-        let mut list = List {
-            items,
-            ty: Some(ty),
-            flex: false,
-            binds: list.binds,
-            range,
-        };
+        let items =
+            values.into_iter().zip(guards).map(|(value, guard)| Item { guard, value }).collect();
+        let mut list = List { items, ty: Some(ty), flex: false, binds: list.binds, range };
         self.bind_all(&mut list)?;
         Some(list)
     }
@@ -586,9 +522,8 @@ impl Checker<'_> {
     ) -> Option<TExpr> {
         let mut terms = Vec::with_capacity(list.items.len());
         for item in list.items {
-            let holds = self.body(var, item.value, |c| {
-                c.condition(body, "the condition of a macro")
-            })?;
+            let holds =
+                self.body(var, item.value, |c| c.condition(body, "the condition of a macro"))?;
             let term = if name == "all" {
                 match item.guard {
                     Some(guard) => {

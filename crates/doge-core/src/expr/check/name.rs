@@ -1,8 +1,9 @@
 //! Names: what they stand for here, and what is said of one that stands for nothing.
 
 use super::{Checker, FUNCTIONS};
+use crate::diag::nearest;
 use crate::expr::ast::{Kind, Name, Node};
-use crate::expr::names::{Place, nearest};
+use crate::expr::names::Place;
 use crate::expr::parse::RESERVED;
 use crate::expr::typed::{TExpr, TKind};
 use crate::value::{Base, Ty, Value};
@@ -16,9 +17,7 @@ impl Checker<'_> {
         }
         let env = self.env;
         let find = |list: &[(String, Ty)]| {
-            list.iter()
-                .position(|(n, _)| n == name)
-                .map(|i| (i, list[i].1))
+            list.iter().position(|(n, _)| n == name).map(|i| (i, list[i].1))
         };
         if let Some((i, ty)) = find(env.lets) {
             return self.make(TKind::Let(i), ty, range);
@@ -63,8 +62,8 @@ impl Checker<'_> {
 
     /// A name that is not visible: why, and what was probably meant.
     pub(super) fn unknown<T>(&mut self, name: &str, range: Range<usize>) -> Option<T> {
-        if let Some((_, reason)) = self.env.hidden.iter().find(|(n, _)| n == name) {
-            return self.error("E0402", range, reason.clone(), "");
+        if let Some(hidden) = self.env.hidden.iter().find(|h| h.name == name) {
+            return self.error("E0402", range, hidden.reason.clone(), hidden.help.clone());
         }
         if let Some(reason) = self.env.reason(name) {
             let help = if name == "timestamp" && self.env.place == Place::Attribute {
@@ -90,27 +89,33 @@ impl Checker<'_> {
         }
         let mut d = self.problem("E0401", range.clone(), format!("there is no `{name}` here"));
         let locals = self.locals.iter().map(|(n, _)| n.as_str());
-        let near = nearest(name, self.env.visible().chain(locals)).map(str::to_owned);
+        let near = self
+            .suggests
+            .then(|| nearest(name, self.env.visible().chain(locals)))
+            .flatten()
+            .map(str::to_owned);
         if FUNCTIONS.iter().any(|f| f.name == name) && !RESERVED.contains(&name) {
-            let usage = FUNCTIONS
-                .iter()
-                .find(|f| f.name == name)
-                .map_or("", |f| f.usage);
+            let usage = FUNCTIONS.iter().find(|f| f.name == name).map_or("", |f| f.usage);
             d = d.help(format!("it is a function: write `{usage}`"));
         } else if matches!(name, "now" | "NOW" | "today" | "current_timestamp")
             && self.env.sees("timestamp")
         {
             d = d.help("the event's time is `timestamp`");
         } else {
-            if let Some(near) = near {
+            let is_param = self.env.params.iter().any(|(n, _)| n == name);
+            if is_param {
+                d = d.help(format!("a parameter is read as `params.{name}`"));
+            } else if matches!(name.to_ascii_lowercase().as_str(), "nan" | "inf" | "infinity") {
+                d = d.help(format!("write `double('{}')`", &name.to_ascii_lowercase()[..3]));
+            } else if let Some(near) = near {
                 d = d.help(format!("the nearest name is `{near}`"));
             }
             // A bare word where YAML makes one think of text.
-            d = d.help(if range == self.root {
-                format!("text is written `\"'{name}'\"`")
-            } else {
-                format!("text is written `'{name}'`")
-            });
+            if range == self.root {
+                d = d.help(format!("text is written `\"'{name}'\"`"));
+            } else if d.help.is_empty() || self.compared.contains(&range.start) {
+                d = d.help(format!("text is written `'{name}'`"));
+            }
         }
         self.diags.push(d);
         None
@@ -125,11 +130,7 @@ impl Checker<'_> {
         let env = self.env;
         if let Kind::Ident(base) = &target.kind
             && !self.locals.iter().any(|(n, _)| n == base)
-            && !env
-                .attributes
-                .iter()
-                .chain(env.lets)
-                .any(|(n, _)| n == base)
+            && !env.attributes.iter().chain(env.lets).any(|(n, _)| n == base)
         {
             match base.as_str() {
                 "params" => return self.param(name, range),
@@ -157,13 +158,27 @@ impl Checker<'_> {
             );
         }
         let v = self.any_value(target)?;
-        let message = format!(
-            "`{}` is {} and has no part `{}`",
-            self.text(target),
-            v.e.ty,
-            name.text
-        );
-        self.error("E0418", name.range(), message, "")
+        let text = self.text(target);
+        let message = format!("`{text}` is {} and has no part `{}`", v.e.ty, name.text);
+        let getter = format!("get{}", name.text);
+        let parts = [getter.as_str(), &format!("{getter}s")];
+        let is_time = matches!(v.e.ty.base, Base::Timestamp | Base::Duration);
+        let part =
+            |f: &&super::table::Function| parts.iter().any(|p| f.name.eq_ignore_ascii_case(p));
+        let help = match FUNCTIONS.iter().find(part) {
+            Some(f) if is_time => format!("write `{text}.{}()`", f.name),
+            _ if is_time && name.text.eq_ignore_ascii_case("year") => {
+                format!("write `{text}.getFullYear()`")
+            }
+            _ if is_time && name.text.eq_ignore_ascii_case("day") => {
+                format!("write `{text}.getDate()`")
+            }
+            _ if v.e.ty.base == Base::String && self.env.sees(&name.text) => {
+                format!("texts are joined with `+`: `{text} + string({})`", name.text)
+            }
+            _ => String::new(),
+        };
+        self.error("E0418", name.range(), message, help)
     }
 
     pub(super) fn bare<T>(&mut self, base: &str, name: &Name, range: Range<usize>) -> Option<T> {
@@ -177,7 +192,8 @@ impl Checker<'_> {
 
     pub(super) fn param(&mut self, name: &Name, range: Range<usize>) -> Option<TExpr> {
         let Some((_, value)) = self.env.params.iter().find(|(n, _)| *n == name.text) else {
-            let near = nearest(&name.text, self.env.params.iter().map(|(n, _)| n.as_str()));
+            let names = self.env.params.iter().map(|(n, _)| n.as_str());
+            let near = self.suggests.then(|| nearest(&name.text, names)).flatten();
             let help = match near {
                 Some(near) => format!("the nearest is `params.{near}`"),
                 None => format!("declare it: `params: {{ {}: 10 }}`", name.text),
@@ -209,18 +225,13 @@ impl Checker<'_> {
     }
 
     pub(super) fn old(&mut self, name: &Name, target: &Node, range: Range<usize>) -> Option<TExpr> {
-        let known = self
-            .env
-            .attributes
-            .iter()
-            .position(|(n, _)| *n == name.text);
+        let known = self.env.attributes.iter().position(|(n, _)| *n == name.text);
         if !self.env.sees("old") {
             let reason = self.env.reason("old").unwrap_or_default();
             let help = match (known, self.env.place) {
-                (Some(_), Place::Let | Place::When | Place::Set) => format!(
-                    "here `{}` is the value from before: write it bare",
-                    name.text
-                ),
+                (Some(_), Place::Let | Place::When | Place::Set) => {
+                    format!("here `{}` is the value from before: write it bare", name.text)
+                }
                 _ => String::new(),
             };
             return self.error("E0402", target.range(), reason, help);
@@ -228,10 +239,8 @@ impl Checker<'_> {
         match known {
             Some(i) => self.make(TKind::Old(i), self.env.attributes[i].1, range),
             None => {
-                let near = nearest(
-                    &name.text,
-                    self.env.attributes.iter().map(|(n, _)| n.as_str()),
-                );
+                let names = self.env.attributes.iter().map(|(n, _)| n.as_str());
+                let near = self.suggests.then(|| nearest(&name.text, names)).flatten();
                 let help = match near {
                     Some(near) => format!("the nearest is `old.{near}`"),
                     None => "`old.` reads an attribute from before the transition".to_owned(),
@@ -247,11 +256,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn not_yet<T>(&mut self, range: Range<usize>, name: &str) -> Option<T> {
-        let what = if name == "fake" {
-            "`fake.*`"
-        } else {
-            "`pick(...)`"
-        };
+        let what = if name == "fake" { "`fake.*`" } else { "`pick(...)`" };
         let help =
             "list the values: `choice(['Anna', 'Jan'])` or `weighted({'Warsaw': 3, 'Gdansk': 1})`";
         self.error("E0421", range, format!("{what} is not supported yet"), help)

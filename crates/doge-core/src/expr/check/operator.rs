@@ -1,7 +1,7 @@
 //! Operators: conditions, arithmetic, comparison, the ternary, and one type for several values.
 
 use super::{Checker, Out, Val, constant, to_double};
-use crate::expr::ast::{Binary, Node};
+use crate::expr::ast::{Binary, Kind, Node};
 use crate::expr::typed::{Op, TExpr, TKind};
 use crate::value::{Base, Ty, Value};
 use std::ops::Range;
@@ -23,10 +23,7 @@ impl Checker<'_> {
         };
         let base = v.e.ty.base;
         let flex = v.flex && constant(&v.e).is_some();
-        Some(Val {
-            e: self.op(op, vec![v.e], base, range)?,
-            flex,
-        })
+        Some(Val { e: self.op(op, vec![v.e], base, range)?, flex })
     }
 
     pub(super) fn logic(
@@ -57,18 +54,11 @@ impl Checker<'_> {
         range: Range<usize>,
     ) -> Option<TExpr> {
         match constant(&left) {
-            Some(Value::Bool(v)) => Some(if *v == (op == Binary::Or) {
-                left
-            } else {
-                right
-            }),
+            Some(Value::Bool(v)) => Some(if *v == (op == Binary::Or) { left } else { right }),
             _ => {
                 let (left, right) = (Box::new(left), Box::new(right));
-                let kind = if op == Binary::Or {
-                    TKind::Or(left, right)
-                } else {
-                    TKind::And(left, right)
-                };
+                let kind =
+                    if op == Binary::Or { TKind::Or(left, right) } else { TKind::And(left, right) };
                 self.make(kind, Ty::of(Base::Bool), range)
             }
         }
@@ -102,11 +92,9 @@ impl Checker<'_> {
                 self.judged.drain(start..middle);
                 no
             }
-            _ => self.make(
-                TKind::If(Box::new(condition), Box::new(yes), Box::new(no)),
-                ty,
-                range,
-            )?,
+            _ => {
+                self.make(TKind::If(Box::new(condition), Box::new(yes), Box::new(no)), ty, range)?
+            }
         };
         Some(Out::Val(Val { e, flex }))
     }
@@ -159,7 +147,7 @@ impl Checker<'_> {
                         (_, Base::String) => {
                             format!("write `string({})`", &self.source.text[at.clone()])
                         }
-                        _ => String::new(),
+                        _ => "give all the same type".to_owned(),
                     };
                     let d = self
                         .problem(
@@ -189,11 +177,7 @@ impl Checker<'_> {
                 Out::Val(v) => v.e,
                 _ => self.make(TKind::Const(Value::Null), ty, range.clone())?,
             };
-            values.push(if nullable && !e.ty.nullable {
-                self.widen(e, range)?
-            } else {
-                e
-            });
+            values.push(if nullable && !e.ty.nullable { self.widen(e, range)? } else { e });
         }
         Some((values, ty, flex))
     }
@@ -205,6 +189,9 @@ impl Checker<'_> {
         b: &Node,
         range: Range<usize>,
     ) -> Option<Val> {
+        if matches!(op, Binary::Eq | Binary::Ne) {
+            self.compared.extend([a.range().start, b.range().start]);
+        }
         let (left, right) = (self.out(a), self.out(b));
         let (left, right) = match (left?, right?) {
             (Out::Null, other) => return self.is_null(op, other, b, range),
@@ -236,15 +223,8 @@ impl Checker<'_> {
         let Some((op_typed, base, swap)) = operation(op, l, r) else {
             return self.no_operation(op, a, b, l, r, range);
         };
-        let args = if swap {
-            vec![right, left]
-        } else {
-            vec![left, right]
-        };
-        Some(Val {
-            e: self.op(op_typed, args, base, range)?,
-            flex: false,
-        })
+        let args = if swap { vec![right, left] } else { vec![left, right] };
+        Some(Val { e: self.op(op_typed, args, base, range)?, flex: false })
     }
 
     /// `x == null` and `x != null`.
@@ -284,21 +264,9 @@ impl Checker<'_> {
             );
         }
         let known = constant(&v.e).is_some();
-        let e = self.make(
-            TKind::IsNull(Box::new(v.e)),
-            Ty::of(Base::Bool),
-            range.clone(),
-        )?;
-        let e = if known {
-            self.fold(e, range.clone())
-        } else {
-            e
-        };
-        let e = if op == Binary::Ne {
-            self.op(Op::Not, vec![e], Base::Bool, range)?
-        } else {
-            e
-        };
+        let e = self.make(TKind::IsNull(Box::new(v.e)), Ty::of(Base::Bool), range.clone())?;
+        let e = if known { self.fold(e, range.clone()) } else { e };
+        let e = if op == Binary::Ne { self.op(Op::Not, vec![e], Base::Bool, range)? } else { e };
         Some(Val { e, flex: false })
     }
 
@@ -314,7 +282,21 @@ impl Checker<'_> {
         let (x, y) = (self.operand(a), self.operand(b));
         let (raw_x, raw_y) = (self.text(a).to_owned(), self.text(b).to_owned());
         let sign = op.text();
+        let compares = compare(op, Base::Int).is_some();
         let (code, help) = match (l, r) {
+            (Base::Bool, _)
+                if compares
+                    && let Kind::Binary(first, _, middle) = &a.kind
+                    && compare(*first, Base::Int).is_some() =>
+            {
+                ("E0407", format!("write `{raw_x} && {} {sign} {y}`", self.operand(middle)))
+            }
+            (Base::Timestamp, Base::Int) if compares => (
+                "E0407",
+                format!(
+                    "write `{x} {sign} timestamp({raw_y})` for seconds since 1970, `unix_ms({raw_x}) {sign} {y}` for milliseconds"
+                ),
+            ),
             (Base::Int, Base::Double) if op != Binary::Rem => {
                 ("E0408", format!("write `double({raw_x}) {sign} {y}`"))
             }
@@ -333,15 +315,15 @@ impl Checker<'_> {
             (Base::Timestamp, Base::Int | Base::Double)
                 if matches!(op, Binary::Add | Binary::Sub) =>
             {
-                (
-                    "E0407",
-                    format!("a time is added as a duration: `{x} {sign} duration('1h')`"),
-                )
+                ("E0407", format!("a time is added as a duration: `{x} {sign} duration('1h')`"))
             }
-            (Base::Timestamp, Base::Timestamp) if op == Binary::Add => (
-                "E0407",
-                "the time between two instants is their difference: `a - b`".to_owned(),
-            ),
+            (Base::Timestamp, Base::Timestamp) if op == Binary::Add => {
+                ("E0407", "the time between two instants is their difference: `a - b`".to_owned())
+            }
+            (Base::Timestamp, Base::String) if is_quoted_date(&raw_y) => {
+                let date = raw_y.trim_matches(['\'', '"']);
+                ("E0407", format!("write `{x} {sign} timestamp('{date}T00:00:00Z')`"))
+            }
             (Base::Timestamp | Base::Duration, Base::String) => {
                 ("E0407", format!("write `{x} {sign} {l}({raw_y})`"))
             }
@@ -368,6 +350,12 @@ impl Checker<'_> {
             help,
         )
     }
+}
+
+/// Whether a string literal holds a date alone: `'2022-02-11'`.
+fn is_quoted_date(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    matches!(shape.as_str(), "'0000-00-00'" | "\"0000-00-00\"")
 }
 
 /// The operation of an operator on two types, its result, and whether its arguments are swapped.

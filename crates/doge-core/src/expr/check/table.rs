@@ -60,33 +60,15 @@ const fn op(args: &'static [Base], ret: Base, op: Op) -> Sig {
 }
 
 const fn global(name: &'static str, usage: &'static str, sigs: &'static [Sig]) -> Function {
-    Function {
-        name,
-        usage,
-        global: true,
-        member: false,
-        sigs,
-    }
+    Function { name, usage, global: true, member: false, sigs }
 }
 
 const fn member(name: &'static str, usage: &'static str, sigs: &'static [Sig]) -> Function {
-    Function {
-        name,
-        usage,
-        global: false,
-        member: true,
-        sigs,
-    }
+    Function { name, usage, global: false, member: true, sigs }
 }
 
 const fn both(name: &'static str, usage: &'static str, sigs: &'static [Sig]) -> Function {
-    Function {
-        name,
-        usage,
-        global: true,
-        member: true,
-        sigs,
-    }
+    Function { name, usage, global: true, member: true, sigs }
 }
 
 macro_rules! getter {
@@ -101,11 +83,7 @@ macro_rules! getter {
         member(
             $name,
             concat!("t.", $name, "('Europe/Warsaw')"),
-            &[
-                sig(&[T], I, Make::Utc($op)),
-                op(&[T, S], I, $op),
-                op(&[U], I, $duration),
-            ],
+            &[sig(&[T], I, Make::Utc($op)), op(&[T, S], I, $op), op(&[U], I, $duration)],
         )
     };
 }
@@ -188,6 +166,28 @@ pub(super) fn is_random(name: &str) -> bool {
             .any(|f| f.name == name && f.sigs.iter().any(|s| matches!(s.make, Make::Draw(_))))
 }
 
+/// Why there is no function of a name that people expect, and what there is instead.
+pub(super) fn not_there(name: &str) -> Option<&'static str> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "upper" | "lower" | "toupper" | "tolower" | "touppercase" | "tolowercase"
+        | "upperascii" | "lowerascii" | "capitalize" | "title" | "trim" | "strip" | "replace"
+        | "split" | "substring" | "substr" | "slice" | "charat" | "indexof" | "join" | "format"
+        | "padstart" | "zfill" | "reverse" => {
+            "no function changes text: it can be joined with `+`, tested (`contains`, `startsWith`, `endsWith`, `matches`), measured (`size`) and chosen (`choice([...])`)"
+        }
+        "strftime" | "formatdate" | "date_format" | "to_char" | "isoformat" | "toisostring" => {
+            "`string(t)` is the instant as RFC 3339; its parts are `t.getFullYear()`, `t.getMonth()`, `t.getDate()`, `t.getHours()`, ..."
+        }
+        "sqrt" | "log" | "ln" | "log10" | "sin" | "cos" | "tan" => {
+            "there are `+ - * / %`, `abs`, `floor`, `ceil`, `round`, `min`, `max`, `clamp`"
+        }
+        "sum" | "avg" | "mean" | "first" | "last" | "sort" | "append" | "push" => {
+            "there are no list values: keep a sum or a number in an attribute"
+        }
+        _ => return None,
+    })
+}
+
 /// What people write for something that has another name here.
 pub(super) fn other_name(name: &str) -> Option<&'static str> {
     Some(match name.to_ascii_lowercase().as_str() {
@@ -199,7 +199,7 @@ pub(super) fn other_name(name: &str) -> Option<&'static str> {
         "interval" | "timedelta" => "duration('1h30m')",
         "now" | "today" | "current_timestamp" => "timestamp",
         "rand" | "random" => "uniform(0.0, 1.0)",
-        "randint" | "randrange" | "random_int" | "between" | "range" => "uniform(1, 6)",
+        "randint" | "randrange" | "random_int" | "between" | "range" => "uniform(a, b)",
         "gauss" | "gaussian" => "normal(mean, sd)",
         "bernoulli" | "coin" => "chance(0.5)",
         "expovariate" | "exp" => "exponential(mean)",

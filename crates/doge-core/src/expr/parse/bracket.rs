@@ -11,12 +11,7 @@ impl Parser<'_> {
         let mut items = Vec::new();
         while *self.peek() != Tok::Close(close) && *self.peek() != Tok::End {
             if *self.peek() == Tok::Comma {
-                self.error(
-                    "E0302",
-                    self.range(),
-                    "a value is missing before this comma",
-                    "",
-                );
+                self.error("E0302", self.range(), "a value is missing before this comma", "");
                 self.next();
                 continue;
             }
@@ -91,23 +86,36 @@ impl Parser<'_> {
             Tok::End => {}
             Tok::Close(c) => {
                 let message = format!("`{}` closes nothing", char::from(*c));
-                self.error(
-                    "E0306",
-                    self.range(),
-                    message,
-                    "remove it, or open it before",
-                );
+                self.error("E0306", self.range(), message, "remove it, or open it before");
             }
             _ => self.unexpected("an operator"),
         }
     }
 
     pub(super) fn unexpected(&mut self, wanted: &str) {
-        if *self.peek() == Tok::Bad {
+        if *self.peek() == Tok::Bad || self.unclosed {
             return self.give_up();
         }
         let found = self.found();
+        let before = self.at.checked_sub(1).map(|i| &self.tokens[i]);
+        let number = before.filter(|t| matches!(t.kind, Tok::Int(_) | Tok::Double(_)));
+        if let (Some(number), Tok::Comma, Tok::Int(_)) = (number, self.peek(), self.peek_at(1))
+            && wanted == "an operator"
+        {
+            let (first, last) = (number.start, self.tokens[self.at + 1].end);
+            let text = self.source.text[first..last].to_owned();
+            let digits = last - self.range().end;
+            let help = match digits {
+                3 => format!("write `{}`", text.replace(',', "")),
+                _ => format!("write `{}`", text.replace(',', ".")),
+            };
+            self.error("E0315", first..last, format!("`{text}` is not a number"), &help);
+            return self.give_up();
+        }
         let help = match self.peek() {
+            Tok::Ident(w) if w.eq_ignore_ascii_case("percent") => "in `probability` write `5%`",
+            Tok::Ident(w) if w.eq_ignore_ascii_case("between") => "write `x >= low && x <= high`",
+            Tok::Ident(w) if w.eq_ignore_ascii_case("like") => "write `x.matches('^a.*b$')`",
             Tok::Ident(w) if w == "then" || w == "else" || w == "if" => {
                 "write `condition ? value : other_value`"
             }
@@ -122,17 +130,8 @@ impl Parser<'_> {
             }
             _ => "",
         };
-        let code = if help.starts_with("write `cond") {
-            "E0309"
-        } else {
-            "E0303"
-        };
-        self.error(
-            code,
-            self.range(),
-            format!("{wanted} is missing before {found}"),
-            help,
-        );
+        let code = if help.starts_with("write `cond") { "E0309" } else { "E0303" };
+        self.error(code, self.range(), format!("{wanted} is missing before {found}"), help);
         self.give_up();
     }
 }

@@ -86,6 +86,15 @@ pub(crate) fn parse_lossy(source: &Arc<Source>) -> Parsed {
     }
 }
 
+/// Whether a list is one of conditions, all of which are to hold.
+fn are_conditions(items: &[Node]) -> bool {
+    let compares = |n: &Node| match &n.kind {
+        NodeKind::Scalar { text, .. } => text.contains(['<', '>', '=']),
+        _ => false,
+    };
+    !items.is_empty() && items.iter().all(compares)
+}
+
 /// Reads the parts of a tree; the methods of one part are in its file.
 struct Reader<'a> {
     source: &'a Arc<Source>,
@@ -381,6 +390,9 @@ impl<'a> Reader<'a> {
                     format!("expected an expression, found {}", node.describe()),
                 );
                 self.diags.push(match &node.kind {
+                    NodeKind::Sequence(items) if are_conditions(items) => {
+                        d.help("conditions are joined with `&&`: `balance > 0 && plan == 'free'`")
+                    }
                     NodeKind::Sequence(_) => {
                         d.help("lists are only arguments: `choice([1, 2, 3])`, `x in [1, 2, 3]`")
                     }

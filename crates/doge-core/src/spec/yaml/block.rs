@@ -181,7 +181,15 @@ impl Parser<'_> {
             let neighbour = entries
                 .last()
                 .map_or(Span::new(start, start + 1), |(k, _)| k.span);
+            let before = self.diags.0.len();
             self.neighbours(column, neighbour)?;
+            // A value with deeper lines below it was reported; that it is a single value follows.
+            let deeper = self.diags.0[before..].iter().any(|d| d.code == "E0112");
+            if let Some((_, value)) = entries.last_mut().filter(|_| deeper)
+                && matches!(value.kind, NodeKind::Scalar { .. })
+            {
+                value.kind = NodeKind::Invalid;
+            }
             if self.pos >= self.b.len() || self.col() < column {
                 break;
             }
@@ -446,6 +454,15 @@ impl Parser<'_> {
         let text = self.text[start..end].to_owned();
         let span = Span::new(self.pos + gap, end);
         let d = Diagnostic::error("E0114", span, "text after the closing quote");
+        // `''free''`: quotes doubled by somebody who was told to write two kinds.
+        let mark = &text[..1];
+        if let Some(inner) = text.strip_prefix(mark).and_then(|t| t.strip_prefix(mark)) {
+            let inner = inner.trim_end_matches(['"', '\'']);
+            let key = key.map_or(String::new(), |k| format!("{k}: "));
+            self.diags.push(d.help(format!("text is written `{key}\"'{}'\"`", shown(inner))));
+            self.pos = end;
+            return Ok(self.invalid(start));
+        }
         self.diags.push(
             d.note("a value that begins with a quote ends with it")
                 .help(quoted_line(key, &text)),
@@ -497,7 +514,12 @@ impl Parser<'_> {
             ),
         }
         self.pos = word;
-        let crossed = self.skip(false)?;
+        let mut crossed = self.skip(false)?;
+        // More of them on the line are the same mistake, and must not cost a call each.
+        while !crossed && (self.peek() == Some(b'&') || self.b[self.pos..].starts_with(b"!!")) {
+            self.pos = self.word_end();
+            crossed = self.skip(false)?;
+        }
         if !crossed && self.pos < self.b.len() {
             return self.inline_value(parent, key);
         }

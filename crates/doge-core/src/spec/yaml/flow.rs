@@ -314,8 +314,11 @@ impl Parser<'_> {
             Span::new(start, start + 1),
             "a key that is not a name",
         );
-        self.diags
-            .push(d.note("keys are plain names").help("write `name: value`"));
+        let template = start > 0 && self.b[start] == b'{' && self.b[start - 1] == b'{';
+        self.diags.push(d.note("keys are plain names").help(match template {
+            true => "names are written bare, without braces: `balance > 0`",
+            false => "write `name: value`",
+        }));
         Err(self.recover(parent))
     }
 
