@@ -7,11 +7,16 @@
 use super::{Program, Window, Worker};
 use crate::batch::{LOCAL_BITS, Run};
 
+/// Bits of a key that hold a record's number; the tick within the bucket has the other 24.
+const NUMBER_BITS: u32 = 40;
+
 /// Memory for putting buckets in order; one for each thread that does.
 #[derive(Debug, Default)]
 pub struct Ordered {
-    /// Tick within the bucket, population and worker, first word and length of each record.
-    keys: Vec<(u32, u32, usize, usize)>,
+    /// Tick within the bucket, then number, of each record: as one word, so that they sort fast.
+    keys: Vec<u64>,
+    /// Population and worker, and first word, of each record.
+    places: Vec<(u32, u32)>,
     words: Vec<u64>,
 }
 
@@ -42,29 +47,40 @@ impl Ordered {
             return;
         }
         self.keys.clear();
+        self.places.clear();
         for population in 0..populations {
             for (w, worker) in workers.iter().enumerate() {
                 let words = &worker.buckets[population][bucket];
                 let mut at = 0;
                 while at < words.len() {
-                    let len = program.layout.record_len(&words[at..]);
-                    let source = (population * workers.len() + w) as u32;
-                    self.keys.push(((words[at + 1] >> LOCAL_BITS) as u32, source, at, len));
-                    at += len;
+                    let number = self.places.len() as u64;
+                    self.keys.push((words[at + 1] >> LOCAL_BITS) << NUMBER_BITS | number);
+                    self.places.push(((population * workers.len() + w) as u32, at as u32));
+                    at += program.layout.record_len(&words[at..]);
                 }
             }
         }
-        // Each source is already in order of subjects, so ties keep their order.
-        self.keys.sort_by_key(|k| k.0);
+        // Each source is already in order of subjects: by their numbers, ties keep their order.
+        self.keys.sort_unstable();
         let mut rest = self.keys.as_slice();
-        while let Some((tick, ..)) = rest.first().copied() {
-            let n = rest.iter().take_while(|k| k.0 == tick).count();
-            self.words.clear();
-            for (_, source, at, len) in &rest[..n] {
-                let (population, w) = (*source as usize / workers.len(), *source as usize % workers.len());
-                self.words.extend_from_slice(&workers[w].buckets[population][bucket][*at..at + len]);
+        while let Some(first_key) = rest.first() {
+            let tick = first_key >> NUMBER_BITS;
+            let n = rest.iter().take_while(|k| **k >> NUMBER_BITS == tick).count();
+            let time_ms = time(first + tick);
+            let record = |key: u64| {
+                let (source, at) = self.places[(key & ((1 << NUMBER_BITS) - 1)) as usize];
+                let (population, w) =
+                    (source as usize / workers.len(), source as usize % workers.len());
+                let words = &workers[w].buckets[population][bucket][at as usize..];
+                &words[..program.layout.record_len(words)]
+            };
+            if n == 1 {
+                take(Run { time_ms, words: record(*first_key) });
+            } else {
+                self.words.clear();
+                rest[..n].iter().for_each(|key| self.words.extend_from_slice(record(*key)));
+                take(Run { time_ms, words: &self.words });
             }
-            take(Run { time_ms: time(first + u64::from(tick)), words: &self.words });
             rest = &rest[n..];
         }
     }

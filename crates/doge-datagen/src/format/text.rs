@@ -49,6 +49,8 @@ struct Rendered {
     /// Which instant; [`NO_TIME`] at first, and for sites of other outputs always.
     time_ms: i64,
     steps: Vec<Step>,
+    /// Where fragments are made.
+    text: Vec<u8>,
     most: usize,
     slot_words: usize,
     strings: bool,
@@ -389,6 +391,7 @@ impl Rendered {
         Rendered {
             time_ms: NO_TIME,
             steps: Vec::new(),
+            text: Vec::new(),
             most: plan.map_or(0, |p| p.most),
             slot_words: plan.map_or(0, |p| p.slot_words),
             strings: plan.is_some_and(|p| p.strings),
@@ -401,7 +404,7 @@ impl Rendered {
     fn render(&mut self, plan: &Plan, time_ms: i64) {
         let first = self.time_ms == NO_TIME;
         self.time_ms = time_ms;
-        let mut text = Vec::new();
+        let mut text = std::mem::take(&mut self.text);
         let mut buf = TextBuf::new();
         for (i, parts) in plan.fragments.iter().enumerate() {
             if !first && parts.iter().all(|p| matches!(p, Part::Bytes(_))) {
@@ -429,5 +432,6 @@ impl Rendered {
             step.group = groups.next().unwrap_or_default();
             step.more.extend(groups);
         }
+        self.text = text;
     }
 }
