@@ -30,6 +30,7 @@ const ROUNDS: [&[&str]; 2] = [
         "constants_stop",
         "often",
         "sparse",
+        "cut_ticks",
         "twenty",
         "shards",
     ],

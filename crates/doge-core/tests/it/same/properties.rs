@@ -526,21 +526,30 @@ fn seven(units: u64) -> Vec<u64> {
 }
 
 /// Ticks that are cut by subject and windows that end early, in every mixture: few bytes make ticks too
-/// large, few attempts make windows end early, and workers are ahead of one another.
+/// large, few attempts make windows end early, and workers are ahead of one another. Subjects are slow first
+/// and quick later, so that a window that is planned long is followed by ticks that are cut.
 #[test]
 fn cut_ticks_and_early_ends() {
-    let text = "clock: { start: 0, tick: 1s, ticks: 40 }\nsubjects:\n  u:\n    count: 7\n    attributes: { n: 0 }\n    states:\n      \
-         s: { transitions: { t: { to: r, probability: 60%, set: { n: n + 1 }, emit: [e, e] } } }\n      \
-         r: { transitions: { t: { to: s, probability: 5%, emit: e } } }\n  \
-         v:\n    count: 6\n    states: { s: { transitions: { t: { probability: 20%, emit: e } } } }\n\
+    let text = "clock: { start: 0, tick: 1s, ticks: 90 }\nsubjects:\n  u:\n    count: 17\n    attributes: { n: 0 }\n    states:\n      \
+         s: { transitions: { t: { to: r, probability: 6%, set: { n: n + 1 }, emit: [e, e] } } }\n      \
+         r: { transitions: { t: { to: s, probability: 10%, emit: e }, u: { probability: 85%, emit: e } } }\n  \
+         v:\n    count: 6\n    states: { s: { transitions: { t: { probability: 5%, emit: e } } } }\n\
          events: { e: { fields: { id: id } } }\n";
     let model = compiled(text);
     let want = whole(&model);
     let program = program(&model, all_ids(&model), all_events(&model));
     for limit in [None, Some(1), Some(2), Some(3), Some(5), Some(9), Some(30)] {
-        for (cell, buffer_bytes) in
-            [(1, 1), (2, 1), (3, 1), (1, 100), (2, 300), (3, 2_000), (1, 9_000)]
-        {
+        for (cell, buffer_bytes) in [
+            (1, 1),
+            (2, 1),
+            (3, 1),
+            (1, 100),
+            (2, 300),
+            (3, 700),
+            (2, 1_300),
+            (3, 2_000),
+            (1, 9_000),
+        ] {
             let tuning = Tuning { limit, cell: Some(cell), buffer_bytes, window_ticks: None };
             for how in [
                 How::Workers(1),
