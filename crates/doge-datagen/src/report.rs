@@ -52,6 +52,9 @@ pub struct RunReport {
     pub outputs: Vec<OutputReport>,
     /// Transitions in the model's order.
     pub transitions: Vec<TransitionReport>,
+    /// The run ended inside what was simulated at once: attempts may count some that come after the
+    /// last event.
+    pub cut: bool,
     /// Wall time.
     pub wall: Duration,
 }
@@ -177,6 +180,7 @@ impl RunReport {
         j.close('}');
         j.number("attempts", self.attempts());
         j.number("blocked", self.blocked());
+        j.raw("attempts_beyond_the_last_event", if self.cut { "true" } else { "false" });
         j.number("total_events", self.total_events());
         j.raw("wall_seconds", &format!("{:.6}", self.wall.as_secs_f64()));
         j.raw(
@@ -260,7 +264,8 @@ impl RunReport {
         );
         let _ = writeln!(
             out,
-            "  attempts   {}, {} of them blocked",
+            "  attempts   {}{}, {} of them blocked",
+            if self.cut { "at most " } else { "" },
             grouped(self.attempts()),
             grouped(self.blocked())
         );

@@ -129,6 +129,8 @@ pub struct Engine {
     length: u64,
     /// Cells of the next window where a tick is cut, else 0.
     cut: usize,
+    /// Attempts in the parts of a cut tick that are done.
+    of_tick: u64,
     /// Attempts that a window should have.
     goal: u64,
     tuning: Tuning,
@@ -167,7 +169,7 @@ impl Engine {
         let rate: f64 =
             program.populations.iter().zip(&program.layout.ids).map(|(p, ids)| first(p) * ids.count as f64).sum();
         let mut engine =
-            Engine { program, cells, subjects, at: 0, length: 1, cut: 0, goal, tuning, words, put_off: false };
+            Engine { program, cells, subjects, at: 0, length: 1, cut: 0, of_tick: 0, goal, tuning, words, put_off: false };
         engine.length = engine.length_at(rate);
         engine
     }
@@ -288,14 +290,15 @@ impl Engine {
 
     /// The window was simulated with this many attempts; adapts the next.
     pub fn done(&mut self, window: &Window, attempts: u64) {
+        let attempts = attempts + std::mem::take(&mut self.of_tick);
         if window.cells.end < self.cells.len() {
             self.cut = window.cells.end;
+            self.of_tick = attempts;
             return;
         }
-        let first = window.cells.start == 0;
         self.cut = 0;
         self.at = window.to;
-        if self.tuning.window_ticks.is_some() || !first {
+        if self.tuning.window_ticks.is_some() {
             return;
         }
         if attempts == 0 && !self.put_off {

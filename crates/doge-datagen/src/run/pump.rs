@@ -44,6 +44,8 @@ pub struct Pump {
     max_events: Option<u64>,
     /// Events by site that were captured and not handed on, as the run was cut.
     dropped: Vec<u64>,
+    /// Where the run was cut: one past the tick of its last event.
+    ended: Option<u64>,
     flushed: Instant,
 }
 
@@ -56,6 +58,7 @@ impl Pump {
             fillers: (0..threads).map(|_| Filler::new(&lanes)).collect(),
             ordered: (0..threads).map(|_| Ordered::default()).collect(),
             dropped: vec![0; program.layout.sites.len()],
+            ended: None,
             engine,
             program,
             lanes,
@@ -211,6 +214,7 @@ impl Pump {
         let later: u64 = workers.iter().map(|w| w.later().count() as u64).sum();
         let mut left = self.max_events.map_or(u64::MAX, |most| most - (captured - in_window - later));
         let mut cut = false;
+        let mut last_ms = program.start_ms + window.from as i64 * program.tick_ms;
         let mut kept = Vec::new();
         for bucket in 0..window.buckets() {
             ordered.runs(program, window, &workers, bucket, &mut |run| {
@@ -218,6 +222,7 @@ impl Pump {
                 for event in run.events(layout) {
                     let before = failure.is_none_or(|f| f.is_after(program, &event.position()));
                     if before && left > 0 {
+                        last_ms = run.time_ms;
                         left -= 1;
                         kept.extend_from_slice(event.record());
                     } else {
@@ -234,6 +239,7 @@ impl Pump {
                 here[(record[0] & ((1 << SITE_BITS) - 1)) as usize] += 1;
             }
             self.dropped = here;
+            self.ended = Some((last_ms - program.start_ms) as u64 / program.tick_ms as u64 + 1);
         }
         cut
     }
@@ -276,8 +282,10 @@ impl Pump {
             sums
         };
         report.set_transitions(layout, &total(|w| &w.attempts), &total(|w| &w.blocked));
-        report.ticks = self.engine.at();
-        report.end_ms = self.program.start_ms + self.engine.at() as i64 * self.program.tick_ms;
+        // A run that was cut ends with the tick of its last event.
+        report.ticks = self.ended.unwrap_or(self.engine.at());
+        report.end_ms = self.program.start_ms + report.ticks as i64 * self.program.tick_ms;
+        report.cut = self.ended.is_some();
     }
 
     /// Waits for the writers and gives the outputs their sinks back; the first error of a sink.
