@@ -67,6 +67,11 @@ const CHECKS: &[Check] = &[
         },
     },
     Check { name: "deny", long: true, run: |_| deny() },
+    Check {
+        name: "fuzz",
+        long: true,
+        run: |_| crate::fuzz::run(&[]).map_or_else(Outcome::Failed, |()| Outcome::Passed),
+    },
 ];
 
 /// Runs the checks; `--quick` leaves out the long ones.

@@ -11,13 +11,7 @@ use doge_datagen::spec::{RunSpec, SubjectRange};
 
 /// Event streams with sessions, from a model of behaviour.
 #[derive(Parser)]
-#[command(
-    name = "doge",
-    version,
-    about,
-    arg_required_else_help = true,
-    max_term_width = 100
-)]
+#[command(name = "doge", version, about, arg_required_else_help = true, max_term_width = 100)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -77,9 +71,7 @@ pub struct OverrideArgs {
 impl OverrideArgs {
     fn into_overrides(self) -> Overrides {
         let ticks = self.ticks.map(Length::Ticks);
-        let length = ticks
-            .or(self.duration.map(Length::Duration))
-            .or(self.end.map(Length::End));
+        let length = ticks.or(self.duration.map(Length::Duration)).or(self.end.map(Length::End));
         Overrides {
             seed: self.seed,
             counts: self.counts,
@@ -111,12 +103,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", value_parser = values::report, help_heading = "Where to")]
     pub report: Option<String>,
     /// Only these events: trx,loan
-    #[arg(
-        long,
-        value_name = "NAMES",
-        value_delimiter = ',',
-        help_heading = "What of it"
-    )]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "What of it")]
     events: Vec<String>,
     /// Only these subjects: 4711, 100..300 (the end excluded), user:100..300
     #[arg(long, value_name = "IDS", value_parser = values::subjects, help_heading = "What of it")]
@@ -250,16 +237,7 @@ impl RunArgs {
 impl CheckArgs {
     /// The run whose model is checked.
     pub fn spec(&self) -> Result<RunSpec, Error> {
-        let overrides = Overrides {
-            params: self.params.clone(),
-            ..Overrides::default()
-        };
-        with_model(
-            &self.model,
-            RunSpec {
-                overrides,
-                ..RunSpec::default()
-            },
-        )
+        let overrides = Overrides { params: self.params.clone(), ..Overrides::default() };
+        with_model(&self.model, RunSpec { overrides, ..RunSpec::default() })
     }
 }

@@ -47,18 +47,27 @@ fn hint(error: &clap::Error) -> Option<String> {
     Some(match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
-            let is_model = name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json");
+            let is_model =
+                name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json");
             return is_model.then(|| format!("to run a model write `doge run {name}`"));
         }
         ErrorKind::UnknownArgument => match text(ContextKind::InvalidArg)? {
-            "-o" | "--output" | "--out" | "--sink" | "--dest" | "--file" => "where events go is `--to jsonl:PATH`",
-            "--format" | "--json" | "--csv" => "the format stands in the destination: `--to csv:PATH`, `--to stdout:csv`",
+            "-o" | "--output" | "--out" | "--sink" | "--dest" | "--file" => {
+                "where events go is `--to jsonl:PATH`"
+            }
+            "--format" | "--json" | "--csv" => {
+                "the format stands in the destination: `--to csv:PATH`, `--to stdout:csv`"
+            }
             "-n" | "--num" | "--users" | "--rows" | "--size" => {
                 "the number of subjects is `--count N`, the most events `--max-events N`"
             }
-            "--force" | "-f" | "--overwrite" => "what is there is replaced by `--if-exists replace`",
+            "--force" | "-f" | "--overwrite" => {
+                "what is there is replaced by `--if-exists replace`"
+            }
             "-j" | "--jobs" | "--parallel" => "the number of threads is `--threads N`",
-            "-p" | "--set" | "--var" | "--parameter" => "a parameter is set by `--param NAME=VALUE`",
+            "-p" | "--set" | "--var" | "--parameter" => {
+                "a parameter is set by `--param NAME=VALUE`"
+            }
             "-s" | "--random-seed" => "the seed is `--seed N`",
             "--dry-run" | "--validate" => "a model is checked by `doge check MODEL`",
             "-v" | "--verbose" | "--debug" => "a report of the run is written by `--report FILE`",
@@ -72,9 +81,7 @@ fn hint(error: &clap::Error) -> Option<String> {
 /// `doge run`.
 fn run(args: RunArgs, color: bool) -> u8 {
     let (report_file, quiet) = (args.report.clone(), args.quiet);
-    let show = args
-        .progress
-        .progress(std::io::stderr().is_terminal(), quiet);
+    let show = args.progress.progress(std::io::stderr().is_terminal(), quiet);
     let result = args.into_spec().and_then(|mut spec| {
         let prepared = prepare(&spec)?;
         if !quiet {
@@ -105,9 +112,7 @@ fn run(args: RunArgs, color: bool) -> u8 {
     if let Some(path) = report_file
         && let Err(reason) = write_report(&path, &result)
     {
-        words(&format!(
-            "error: cannot write the report {path}: {reason}\n"
-        ));
+        words(&format!("error: cannot write the report {path}: {reason}\n"));
         code = if code == 0 { 1 } else { code };
     }
     code
@@ -141,16 +146,8 @@ fn check(args: &args::CheckArgs, color: bool) -> u8 {
         }
         Err(error) => {
             print_error(&error, color);
-            if let Error::Model {
-                source,
-                diagnostics,
-            } = &error
-            {
-                verdict(&format!(
-                    "{}: wrong; {}\n",
-                    source.name,
-                    counts(diagnostics)
-                ));
+            if let Error::Model { source, diagnostics } = &error {
+                verdict(&format!("{}: wrong; {}\n", source.name, counts(diagnostics)));
             }
             error.exit_code()
         }
@@ -159,11 +156,7 @@ fn check(args: &args::CheckArgs, color: bool) -> u8 {
 
 fn counts(diagnostics: &Diagnostics) -> String {
     let (errors, warnings) = diagnostics.counts();
-    format!(
-        "{}, {}",
-        plural(errors, "error"),
-        plural(warnings, "warning")
-    )
+    format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"))
 }
 
 fn plural(n: usize, noun: &str) -> String {
@@ -189,11 +182,7 @@ fn print_summary(report: &RunReport) {
         place == "standard output"
             || ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(&place)
     };
-    if report.outputs.iter().any(|o| is_stdout(&o.place)) {
-        words(&text)
-    } else {
-        verdict(&text)
-    }
+    if report.outputs.iter().any(|o| is_stdout(&o.place)) { words(&text) } else { verdict(&text) }
 }
 
 fn print_error(error: &Error, color: bool) {
@@ -237,10 +226,7 @@ fn write_report(path: &str, result: &Result<RunReport, Error>) -> Result<(), Str
         .and_then(|()| std::fs::write(path, json))
         .map_err(|e| {
             let text = e.to_string();
-            text.split(" (os error")
-                .next()
-                .unwrap_or(&text)
-                .to_lowercase()
+            text.split(" (os error").next().unwrap_or(&text).to_lowercase()
         })
 }
 

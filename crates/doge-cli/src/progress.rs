@@ -46,11 +46,8 @@ pub fn show(progress: Arc<Progress>, how: Show) -> Shown {
     let (stop, stopped) = channel();
     let thread = std::thread::spawn(move || {
         let start = Instant::now();
-        let every = if how == Show::Bar {
-            Duration::from_millis(100)
-        } else {
-            Duration::from_secs(2)
-        };
+        let every =
+            if how == Show::Bar { Duration::from_millis(100) } else { Duration::from_secs(2) };
         let bar = (how == Show::Bar).then(bar);
         // A run that is over at once shows nothing.
         while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
@@ -74,9 +71,7 @@ pub fn show(progress: Arc<Progress>, how: Show) -> Shown {
             bar.finish_and_clear();
         }
     });
-    Shown {
-        thread: Some((stop, thread)),
-    }
+    Shown { thread: Some((stop, thread)) }
 }
 
 fn bar() -> ProgressBar {
@@ -92,11 +87,7 @@ fn line(now: &Snapshot, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(1e-3);
     let rate = (now.events as f64 / seconds) as u64;
     let part = now.part();
-    let left = if part > 0.0 {
-        left(seconds * (1.0 - part) / part)
-    } else {
-        "?".into()
-    };
+    let left = if part > 0.0 { left(seconds * (1.0 - part) / part) } else { "?".into() };
     format!(
         "{} events  {}/s  {}  {left} left",
         grouped(now.events),

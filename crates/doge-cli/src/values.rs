@@ -79,10 +79,7 @@ pub fn subjects(text: &str) -> Result<SubjectRange, String> {
         }
     };
     if ids.is_empty() {
-        return Err(format!(
-            "the range {}..{} is empty; its end is excluded",
-            ids.start, ids.end
-        ));
+        return Err(format!("the range {}..{} is empty; its end is excluded", ids.start, ids.end));
     }
     Ok(SubjectRange { population, ids })
 }
@@ -92,11 +89,7 @@ pub fn shard(text: &str) -> Result<(u64, u64), String> {
     const FORM: &str = "write K/N with K from 1 to N, such as 2/8";
     let (k, n) = text.split_once('/').ok_or(FORM)?;
     let (k, n) = (count_of(k)?, count_of(n)?);
-    if k == 0 || k > n {
-        Err(FORM.into())
-    } else {
-        Ok((k, n))
-    }
+    if k == 0 || k > n { Err(FORM.into()) } else { Ok((k, n)) }
 }
 
 /// A size in bytes: `512MiB`, `1GiB`, `2GB`.
@@ -137,11 +130,8 @@ pub fn report(text: &str) -> Result<String, String> {
 pub fn destination(text: &str) -> Result<DestinationSpec, String> {
     destination::from_text(text).map_err(|d| {
         // The option and its value stand before this already.
-        let message = d
-            .message
-            .strip_prefix(&format!("--to {text}: "))
-            .unwrap_or(&d.message)
-            .to_owned();
+        let message =
+            d.message.strip_prefix(&format!("--to {text}: ")).unwrap_or(&d.message).to_owned();
         d.help.iter().fold(message, |m, h| format!("{m}; {h}"))
     })
 }
@@ -179,18 +169,9 @@ mod tests {
             range("100..=300").unwrap_err(),
             "the end of a range is excluded; write 100..301"
         );
-        for text in [
-            "",
-            ":",
-            "a",
-            "5..5",
-            "6..5",
-            "..5",
-            "5..",
-            "user:",
-            "-1",
-            "9223372036854775808",
-        ] {
+        for text in
+            ["", ":", "a", "5..5", "6..5", "..5", "5..", "user:", "-1", "9223372036854775808"]
+        {
             assert!(subjects(text).is_err(), "{text}");
         }
     }

@@ -44,10 +44,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error without a place: of the command line, or of the file as a whole.
     pub fn general(code: &'static str, message: impl Into<String>) -> Self {
-        Diagnostic {
-            span: None,
-            ..Self::error(code, Span::default(), message)
-        }
+        Diagnostic { span: None, ..Self::error(code, Span::default(), message) }
     }
 
     /// An error at a place; none where that is [`Span::COMMAND_LINE`].
@@ -66,10 +63,7 @@ impl Diagnostic {
 
     /// A warning at a place.
     pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Diagnostic {
-            severity: Severity::Warning,
-            ..Self::error(code, span, message)
-        }
+        Diagnostic { severity: Severity::Warning, ..Self::error(code, span, message) }
     }
 
     /// Sets the text at the mark.
@@ -122,11 +116,7 @@ impl Diagnostics {
 
     /// How many errors and how many warnings there are.
     pub fn counts(&self) -> (usize, usize) {
-        let errors = self
-            .0
-            .iter()
-            .filter(|d| d.severity == Severity::Error)
-            .count();
+        let errors = self.0.iter().filter(|d| d.severity == Severity::Error).count();
         (errors, self.0.len() - errors)
     }
 

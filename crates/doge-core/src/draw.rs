@@ -48,10 +48,7 @@ pub fn site(path: &[&str]) -> u64 {
     let mut h: u64 = 0xcbf2_9ce4_8422_2325;
     let mut eat = |b: u8| h = (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3);
     for name in path {
-        (name.len() as u32)
-            .to_le_bytes()
-            .into_iter()
-            .for_each(&mut eat);
+        (name.len() as u32).to_le_bytes().into_iter().for_each(&mut eat);
         name.bytes().for_each(&mut eat);
     }
     mix64(h)
@@ -84,17 +81,13 @@ pub struct StepKey {
 impl ScopeKey {
     /// The scope of a population's subjects.
     pub fn population(seed: u64, name: &str) -> Self {
-        ScopeKey(mix64(
-            mix64(seed.wrapping_add(GOLDEN)) ^ site(&["subjects", name]),
-        ))
+        ScopeKey(mix64(mix64(seed.wrapping_add(GOLDEN)) ^ site(&["subjects", name])))
     }
 
     /// The key of subject `id`.
     #[inline]
     pub const fn subject(self, id: u64) -> SubjectKey {
-        SubjectKey(mix64(
-            self.0.wrapping_add(id.wrapping_add(1).wrapping_mul(GOLDEN)),
-        ))
+        SubjectKey(mix64(self.0.wrapping_add(id.wrapping_add(1).wrapping_mul(GOLDEN))))
     }
 }
 
@@ -119,12 +112,7 @@ impl StepKey {
     /// Word `n` of the draw at `site`.
     #[inline]
     pub const fn nth(self, site: u64, n: u64) -> u64 {
-        fold(
-            self.base
-                .wrapping_add(site)
-                .wrapping_add(n.wrapping_mul(STEP)),
-            self.mask,
-        )
+        fold(self.base.wrapping_add(site).wrapping_add(n.wrapping_mul(STEP)), self.mask)
     }
 }
 

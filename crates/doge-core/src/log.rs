@@ -22,11 +22,7 @@ const LN_2: f64 = f64::from_bits(0x3fe6_2e42_fefa_39ef);
 
 /// Centre of interval `i`, times 2^64 (as 2^54 units: `c * 2048 * 2^53`); the last is 2^64.
 const fn centre(i: usize) -> u64 {
-    if i == 511 {
-        0
-    } else {
-        ((2 * (512 + i) + 1) as u64) << 53
-    }
+    if i == 511 { 0 } else { ((2 * (512 + i) + 1) as u64) << 53 }
 }
 
 /// `2^-64 / c`: centres are exact doubles, so this is one correctly rounded division.
@@ -34,11 +30,7 @@ static SCALE: [f64; 512] = {
     let mut table = [0.0; 512];
     let mut i = 0;
     while i < 512 {
-        let c = if i == 511 {
-            2048.0
-        } else {
-            (2 * (512 + i) + 1) as f64
-        };
+        let c = if i == 511 { 2048.0 } else { (2 * (512 + i) + 1) as f64 };
         // 2^-64 / (c / 2048), with powers of two that round nothing.
         table[i] = (2048.0 / c) * (1.0 / 18_446_744_073_709_551_616.0);
         i += 1;
@@ -248,10 +240,7 @@ mod tests {
             let word = (v << 11) - 1;
             let want = libm::log(v as f64 / 9_007_199_254_740_992.0);
             let got = ln_unit(word);
-            assert!(
-                (got - want).abs() <= 9e-16 * want.abs().max(1.0),
-                "{word}: {got} {want}"
-            );
+            assert!((got - want).abs() <= 9e-16 * want.abs().max(1.0), "{word}: {got} {want}");
         }
     }
 }

@@ -15,25 +15,16 @@ pub struct Span {
 impl Span {
     /// The place of a value that is not in the file: it came from the command line. A problem there
     /// has no place.
-    pub const COMMAND_LINE: Span = Span {
-        start: u32::MAX,
-        end: u32::MAX,
-    };
+    pub const COMMAND_LINE: Span = Span { start: u32::MAX, end: u32::MAX };
 
     /// The range from `start` to `end`, both byte offsets.
     pub fn new(start: usize, end: usize) -> Self {
-        Span {
-            start: start as u32,
-            end: end.max(start) as u32,
-        }
+        Span { start: start as u32, end: end.max(start) as u32 }
     }
 
     /// The smallest range that holds both.
     pub fn to(self, other: Span) -> Span {
-        Span {
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
+        Span { start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
 
@@ -73,19 +64,9 @@ impl Source {
             text.drain(..3);
         }
         let lines = std::iter::once(0)
-            .chain(
-                text.bytes()
-                    .enumerate()
-                    .filter(|(_, b)| *b == b'\n')
-                    .map(|(i, _)| i as u32 + 1),
-            )
+            .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1))
             .collect();
-        Source {
-            name: name.into(),
-            text,
-            lines,
-            not_utf8: None,
-        }
+        Source { name: name.into(), text, lines, not_utf8: None }
     }
 
     /// The source of a file whose bytes may be anything; what is not UTF-8 becomes U+FFFD, and the
@@ -96,10 +77,7 @@ impl Source {
             Ok(text) => Self::new(name, text),
             Err(e) => {
                 let not_utf8 = Some(e.valid_up_to() as u32);
-                Source {
-                    not_utf8,
-                    ..Self::new(name, String::from_utf8_lossy(bytes))
-                }
+                Source { not_utf8, ..Self::new(name, String::from_utf8_lossy(bytes)) }
             }
         }
     }
@@ -107,16 +85,12 @@ impl Source {
     /// Line and column of a byte offset, both from 1; the column counts characters.
     pub fn line_col(&self, offset: u32) -> (usize, usize) {
         let offset = (offset as usize).min(self.text.len());
-        let line = self
-            .lines
-            .partition_point(|start| *start as usize <= offset)
-            - 1;
+        let line = self.lines.partition_point(|start| *start as usize <= offset) - 1;
         let start = self.lines[line] as usize;
         let end = offset;
-        let col = String::from_utf8_lossy(&self.text.as_bytes()[start..end.max(start)])
-            .chars()
-            .count()
-            + 1;
+        let col =
+            String::from_utf8_lossy(&self.text.as_bytes()[start..end.max(start)]).chars().count()
+                + 1;
         (line + 1, col)
     }
 
@@ -128,10 +102,7 @@ impl Source {
     /// The text of a line (from 1), without its line end.
     pub fn line(&self, line: usize) -> &str {
         let start = self.lines[line - 1] as usize;
-        let end = self
-            .lines
-            .get(line)
-            .map_or(self.text.len(), |e| *e as usize);
+        let end = self.lines.get(line).map_or(self.text.len(), |e| *e as usize);
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 }

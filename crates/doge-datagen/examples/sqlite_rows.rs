@@ -28,25 +28,12 @@ fn layout() -> Arc<Layout> {
         ("user_id", Base::Int, Cell::Id),
         ("balance", Base::Int, Cell::Slot(0)),
     ];
-    let column = |c: &(&str, Base, Cell)| Column {
-        cell: c.2.clone(),
-        ty: Ty::of(c.1),
-    };
+    let column = |c: &(&str, Base, Cell)| Column { cell: c.2.clone(), ty: Ty::of(c.1) };
     Arc::new(Layout {
         events: vec![Event {
             name: "balance".into(),
-            fields: columns
-                .iter()
-                .enumerate()
-                .map(|(i, c)| Field::Leaf(c.0.into(), i))
-                .collect(),
-            leaves: columns
-                .iter()
-                .map(|c| Leaf {
-                    column: c.0.into(),
-                    ty: Ty::of(c.1),
-                })
-                .collect(),
+            fields: columns.iter().enumerate().map(|(i, c)| Field::Leaf(c.0.into(), i)).collect(),
+            leaves: columns.iter().map(|c| Leaf { column: c.0.into(), ty: Ty::of(c.1) }).collect(),
             headers: Vec::new(),
             key: Ty::of(Base::String),
             emitted: true,
@@ -61,14 +48,8 @@ fn layout() -> Arc<Layout> {
             slot_words: 1,
             strings: Vec::new(),
             fields: columns.iter().map(column).collect(),
-            key: Column {
-                cell: Cell::IdText,
-                ty: Ty::of(Base::String),
-            },
-            time: Column {
-                cell: Cell::Time,
-                ty: Ty::of(Base::Timestamp),
-            },
+            key: Column { cell: Cell::IdText, ty: Ty::of(Base::String) },
+            time: Column { cell: Cell::Time, ty: Ty::of(Base::Timestamp) },
             headers: Vec::new(),
         }],
         populations: vec!["user".into()],
@@ -93,8 +74,7 @@ fn bare(path: &Path, rows: u64, journal: &str, commit: u64, texts: &[String]) ->
     clean(path);
     let start = Instant::now();
     let c = Connection::open(path).unwrap();
-    c.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(()))
-        .unwrap();
+    c.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).unwrap();
     c.execute_batch(
         "CREATE TABLE balance (timestamp TEXT, user_id INTEGER, balance INTEGER); BEGIN",
     )
@@ -106,11 +86,7 @@ fn bare(path: &Path, rows: u64, journal: &str, commit: u64, texts: &[String]) ->
         for n in 0..rows {
             let text = &texts[(n / 10) as usize];
             insert
-                .execute(rusqlite::params![
-                    text,
-                    (n % 1_000_000) as i64,
-                    (n * 7 % 2000) as i64
-                ])
+                .execute(rusqlite::params![text, (n % 1_000_000) as i64, (n * 7 % 2000) as i64])
                 .unwrap();
             if (n + 1) % commit == 0 {
                 c.execute_batch("COMMIT; BEGIN").unwrap();
@@ -131,9 +107,7 @@ fn sink(path: &Path, chunks: &[Chunk], commit: u64) -> f64 {
     settings.texts.insert("path", path.display().to_string());
     settings.texts.insert("table", "balance".into());
     let kind = KINDS.iter().find(|k| k.name == "sqlite").unwrap();
-    let Make::Now(make) = kind.make else {
-        panic!("this build has no sqlite")
-    };
+    let Make::Now(make) = kind.make else { panic!("this build has no sqlite") };
     let mut shared = BTreeMap::new();
     let event = Some(&layout.events[0]);
     let mut context = Context {
@@ -158,22 +132,14 @@ fn sink(path: &Path, chunks: &[Chunk], commit: u64) -> f64 {
 }
 
 fn main() {
-    let rows: u64 = std::env::args()
-        .nth(1)
-        .and_then(|a| a.parse().ok())
-        .unwrap_or(1_000_000);
+    let rows: u64 = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(1_000_000);
     let folder = tempfile::tempdir_in(".").unwrap();
     let path = folder.path().join("rows.db");
     let layout = layout();
     // Texts of the same length as those that the sink makes.
     let texts: Vec<String> = (0..rows.div_ceil(10))
         .map(|i| {
-            format!(
-                "2022-02-{:02}T{:02}:{:02}:48.000Z",
-                i / 1440 % 28 + 1,
-                i / 60 % 24,
-                i % 60
-            )
+            format!("2022-02-{:02}T{:02}:{:02}:48.000Z", i / 1440 % 28 + 1, i / 60 % 24, i % 60)
         })
         .collect();
     let chunks: Vec<Chunk> = (0..rows)
@@ -185,18 +151,9 @@ fn main() {
                 batch.push(time(n), &[1 << SITE_BITS, n % 1_000_000, n * 7 % 2000]);
             }
             let n = to - 1;
-            let last = Position {
-                time_ms: time(n),
-                population: 0,
-                id: n % 1_000_000,
-                seq: 1,
-                pos: 0,
-            };
-            Chunk {
-                payload: Payload::Batch(batch),
-                events: to - from,
-                last,
-            }
+            let last =
+                Position { time_ms: time(n), population: 0, id: n % 1_000_000, seq: 1, pos: 0 };
+            Chunk { payload: Payload::Batch(batch), events: to - from, last }
         })
         .collect();
     let rate = |s: f64| rows as f64 / s / 1000.0;
@@ -214,10 +171,7 @@ fn main() {
     );
     let best = |run: &mut dyn FnMut() -> f64| (0..3).map(|_| run()).fold(f64::INFINITY, f64::min);
     let s = best(&mut || sink(&path, &chunks, 100_000));
-    println!(
-        "  sink, a commit per 100,000 {:7.0} thousand rows/s",
-        rate(s)
-    );
+    println!("  sink, a commit per 100,000 {:7.0} thousand rows/s", rate(s));
     println!("journal modes, bare loop, a commit per 100,000 rows");
     for journal in ["DELETE", "TRUNCATE", "WAL", "MEMORY"] {
         let s = best(&mut || bare(&path, rows, journal, 100_000, &texts));

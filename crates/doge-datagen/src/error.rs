@@ -96,11 +96,8 @@ impl Error {
     /// All that a person should read, several lines: places, rules, ways out, what is safe.
     pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
-        let (red, blue, off) = if color {
-            ("\x1b[1;31m", "\x1b[1;34m", "\x1b[0m")
-        } else {
-            ("", "", "")
-        };
+        let (red, blue, off) =
+            if color { ("\x1b[1;31m", "\x1b[1;34m", "\x1b[0m") } else { ("", "", "") };
         let error = |out: &mut String, message: &str| {
             out.push_str(&format!("{red}error{off}: {message}\n"));
         };
@@ -109,10 +106,9 @@ impl Error {
             out.push_str(&format!("  {blue}{word}{off}: {text}\n"));
         };
         match self {
-            Error::Model {
-                source,
-                diagnostics,
-            } => out.push_str(&diagnostics.render(source, color)),
+            Error::Model { source, diagnostics } => {
+                out.push_str(&diagnostics.render(source, color))
+            }
             Error::Read { .. } => error(&mut out, &self.to_string()),
             Error::Usage(diagnostics) => {
                 for d in &diagnostics.0 {
@@ -180,10 +176,7 @@ impl fmt::Display for Error {
             };
         match self {
             Error::Read { name, reason } => write!(f, "cannot read the model {name}: {reason}"),
-            Error::Model {
-                source,
-                diagnostics: list,
-            } => diagnostics(f, list, Some(source)),
+            Error::Model { source, diagnostics: list } => diagnostics(f, list, Some(source)),
             Error::Usage(list) => diagnostics(f, list, None),
             Error::Stopped(stopped) => match &stopped.cause {
                 Cause::Open(errors) => match errors.first() {

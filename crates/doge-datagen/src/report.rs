@@ -122,9 +122,7 @@ impl RunReport {
         };
         self.transitions.clear();
         for (p, states) in layout.names.iter().enumerate() {
-            let all = states
-                .iter()
-                .flat_map(|(state, list)| list.iter().map(move |t| (state, t)));
+            let all = states.iter().flat_map(|(state, list)| list.iter().map(move |t| (state, t)));
             for (t, (state, transition)) in all.enumerate() {
                 self.transitions.push(TransitionReport {
                     population: layout.populations[p].clone(),
@@ -166,10 +164,7 @@ impl RunReport {
             None => j.raw("error", "null"),
         }
         j.number("seed", self.seed);
-        j.text(
-            "shard",
-            &format!("{}/{}", self.shard.0.max(1), self.shard.1.max(1)),
-        );
+        j.text("shard", &format!("{}/{}", self.shard.0.max(1), self.shard.1.max(1)));
         j.number("threads", self.threads);
         j.text("start", &timestamp(self.start_ms));
         j.text("end", &timestamp(self.end_ms));
@@ -183,10 +178,7 @@ impl RunReport {
         j.raw("attempts_beyond_the_last_event", if self.cut { "true" } else { "false" });
         j.number("total_events", self.total_events());
         j.raw("wall_seconds", &format!("{:.6}", self.wall.as_secs_f64()));
-        j.raw(
-            "events_per_second",
-            &format!("{:.1}", self.events_per_second()),
-        );
+        j.raw("events_per_second", &format!("{:.1}", self.events_per_second()));
         j.open(Some("events"), '{');
         self.events.iter().for_each(|(name, n)| j.number(name, n));
         j.close('}');
@@ -240,11 +232,8 @@ impl RunReport {
                 String::new()
             }
         );
-        let subjects: Vec<_> = self
-            .subjects
-            .iter()
-            .map(|(name, n)| format!("{} {name}", grouped(*n)))
-            .collect();
+        let subjects: Vec<_> =
+            self.subjects.iter().map(|(name, n)| format!("{} {name}", grouped(*n))).collect();
         let _ = writeln!(
             out,
             "  simulated  {} to {} ({} of {})",
@@ -256,11 +245,7 @@ impl RunReport {
         let _ = writeln!(
             out,
             "  subjects   {}",
-            if subjects.is_empty() {
-                "none".into()
-            } else {
-                subjects.join(", ")
-            }
+            if subjects.is_empty() { "none".into() } else { subjects.join(", ") }
         );
         let _ = writeln!(
             out,
@@ -271,31 +256,16 @@ impl RunReport {
         );
         if !self.events.is_empty() {
             let _ = writeln!(out, "\n  events by type");
-            let rows: Vec<_> = self
-                .events
-                .iter()
-                .map(|(name, n)| (name.as_str(), grouped(*n)))
-                .collect();
+            let rows: Vec<_> =
+                self.events.iter().map(|(name, n)| (name.as_str(), grouped(*n))).collect();
             table(&mut out, &rows);
         }
         if !self.outputs.is_empty() {
             let _ = writeln!(out, "\n  written to");
-            let width = self
-                .outputs
-                .iter()
-                .map(|o| o.place.chars().count())
-                .max()
-                .unwrap_or(0);
-            let numbers = self
-                .outputs
-                .iter()
-                .map(|o| grouped(o.events).len())
-                .max()
-                .unwrap_or(0);
+            let width = self.outputs.iter().map(|o| o.place.chars().count()).max().unwrap_or(0);
+            let numbers = self.outputs.iter().map(|o| grouped(o.events).len()).max().unwrap_or(0);
             for o in &self.outputs {
-                let size = o
-                    .bytes
-                    .map_or_else(String::new, |b| format!("  {}", bytes(b)));
+                let size = o.bytes.map_or_else(String::new, |b| format!("  {}", bytes(b)));
                 let pad = width - o.place.chars().count();
                 let _ = writeln!(
                     out,
@@ -327,11 +297,8 @@ fn table(out: &mut String, rows: &[(&str, String)]) {
     let names = rows.iter().map(|r| r.0.chars().count()).max().unwrap_or(0);
     let numbers = rows.iter().map(|r| r.1.len()).max().unwrap_or(0);
     for (name, n) in rows {
-        let _ = writeln!(
-            out,
-            "    {name}{}  {n:>numbers$}",
-            " ".repeat(names - name.chars().count())
-        );
+        let _ =
+            writeln!(out, "    {name}{}  {n:>numbers$}", " ".repeat(names - name.chars().count()));
     }
 }
 
@@ -353,13 +320,9 @@ fn seconds(d: Duration) -> String {
 fn span(ms: i64) -> String {
     let mut rest = ms.max(0);
     let mut out = String::new();
-    for (unit, length) in [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-        ("ms", 1),
-    ] {
+    for (unit, length) in
+        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)]
+    {
         if rest >= length {
             let _ = write!(out, "{}{unit}", rest / length);
             rest %= length;
@@ -379,11 +342,7 @@ fn bytes(n: u64) -> String {
         value /= 1000.0;
         unit = next;
     }
-    if unit == "B" {
-        format!("{n} B")
-    } else {
-        format!("{value:.1} {unit}")
-    }
+    if unit == "B" { format!("{n} B") } else { format!("{value:.1} {unit}") }
 }
 
 /// Writes JSON with keys in the order given.

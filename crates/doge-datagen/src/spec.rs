@@ -98,16 +98,10 @@ impl ModelText {
     /// [`Error::Read`] where it cannot be read or is no UTF-8 text.
     pub fn read(path: &str) -> Result<ModelText, Error> {
         let name = if path == "-" { "<stdin>" } else { path };
-        let fail = |reason: String| Error::Read {
-            name: name.to_owned(),
-            reason,
-        };
+        let fail = |reason: String| Error::Read { name: name.to_owned(), reason };
         let mut bytes = Vec::new();
         let read = if path == "-" {
-            std::io::stdin()
-                .lock()
-                .take(MOST_TEXT + 1)
-                .read_to_end(&mut bytes)
+            std::io::stdin().lock().take(MOST_TEXT + 1).read_to_end(&mut bytes)
         } else {
             if Path::new(path).is_dir() {
                 return Err(fail("it is a folder".into()));
@@ -127,10 +121,7 @@ impl ModelText {
             let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
             fail(format!("it is not UTF-8 text (in line {line} is the first byte that is not)"))
         })?;
-        Ok(ModelText {
-            name: name.to_owned(),
-            text,
-        })
+        Ok(ModelText { name: name.to_owned(), text })
     }
 }
 
@@ -174,8 +165,7 @@ impl Progress {
         self.start_ms.store(start_ms, Ordering::Relaxed);
         self.now_ms.store(start_ms, Ordering::Relaxed);
         self.end_ms.store(end_ms, Ordering::Relaxed);
-        self.most_events
-            .store(most_events.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.most_events.store(most_events.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// So many events are written in all, and everything before `now_ms` is simulated.
@@ -202,9 +192,7 @@ impl Snapshot {
     pub fn part(&self) -> f64 {
         let time =
             (self.now_ms - self.start_ms) as f64 / ((self.end_ms - self.start_ms) as f64).max(1.0);
-        let events = self
-            .most_events
-            .map_or(0.0, |most| self.events as f64 / most as f64);
+        let events = self.most_events.map_or(0.0, |most| self.events as f64 / most as f64);
         time.max(events).clamp(0.0, 1.0)
     }
 }
@@ -249,10 +237,7 @@ impl Prepared {
 /// A problem of the model where it has a place in it, else of the command.
 fn failed(source: &Arc<Source>, diagnostics: Diagnostics) -> Error {
     if diagnostics.0.iter().any(|d| d.span.is_some()) {
-        Error::Model {
-            source: source.clone(),
-            diagnostics,
-        }
+        Error::Model { source: source.clone(), diagnostics }
     } else {
         Error::Usage(diagnostics)
     }
@@ -285,11 +270,8 @@ pub fn prepare(run: &RunSpec) -> Result<Prepared, Error> {
     let shard = run.shard.unwrap_or((1, 1));
     if shard.0 == 0 || shard.0 > shard.1 {
         usage.push(
-            Diagnostic::general(
-                "E0802",
-                format!("there is no shard {}/{}", shard.0, shard.1),
-            )
-            .help("shards are 1/N to N/N"),
+            Diagnostic::general("E0802", format!("there is no shard {}/{}", shard.0, shard.1))
+                .help("shards are 1/N to N/N"),
         );
     }
     let ids = if usage.has_errors() {
@@ -300,15 +282,7 @@ pub fn prepare(run: &RunSpec) -> Result<Prepared, Error> {
     if usage.has_errors() {
         return Err(Error::Usage(usage));
     }
-    Ok(Prepared {
-        source,
-        model,
-        warnings,
-        destinations,
-        selected,
-        ids,
-        shard,
-    })
+    Ok(Prepared { source, model, warnings, destinations, selected, ids, shard })
 }
 
 /// The index of a population, or of the only one.
@@ -322,17 +296,11 @@ fn population(
         if names.len() == 1 {
             return Some(0);
         }
-        let forms: Vec<_> = names
-            .iter()
-            .map(|n| format!("--subjects {n}:{value}"))
-            .collect();
+        let forms: Vec<_> = names.iter().map(|n| format!("--subjects {n}:{value}")).collect();
         usage.push(
             Diagnostic::general(
                 "E0803",
-                format!(
-                    "--subjects {value}: the model has {} populations",
-                    names.len()
-                ),
+                format!("--subjects {value}: the model has {} populations", names.len()),
             )
             .help(if forms.is_empty() {
                 "give the model one".into()
@@ -346,10 +314,7 @@ fn population(
     if found.is_none() {
         let e = Diagnostic::general(
             "E0803",
-            format!(
-                "--subjects {name}:{value}: there is no population {}",
-                shown(name)
-            ),
+            format!("--subjects {name}:{value}: there is no population {}", shown(name)),
         );
         usage.push(match nearest(name, names.iter().map(String::as_str)) {
             Some(n) => e.help(format!("did you mean {n}?")),
@@ -376,11 +341,7 @@ fn select_events(model: &Model, events: &[String], usage: &mut Diagnostics) -> V
         }
     }
     let chosen = |name: &String| events.is_empty() || events.contains(name);
-    model
-        .events
-        .iter()
-        .map(|e| e.emitted && chosen(&e.name))
-        .collect()
+    model.events.iter().map(|e| e.emitted && chosen(&e.name)).collect()
 }
 
 fn select_ids(
@@ -393,13 +354,7 @@ fn select_ids(
     let mut chosen: Vec<Option<Range<u64>>> = model
         .populations
         .iter()
-        .map(|p| {
-            if ranges.is_empty() {
-                Some(0..p.count)
-            } else {
-                None
-            }
-        })
+        .map(|p| if ranges.is_empty() { Some(0..p.count) } else { None })
         .collect();
     for range in ranges {
         let text = match range.ids.end - range.ids.start {
@@ -420,10 +375,7 @@ fn select_ids(
                 .help(match count {
                     0 => "raise its count".to_owned(),
                     1 => "its only id is 0".to_owned(),
-                    _ => format!(
-                        "its ids are 0 to {}; the end of a range is excluded",
-                        count - 1
-                    ),
+                    _ => format!("its ids are 0 to {}; the end of a range is excluded", count - 1),
                 }),
             );
         } else if chosen[index].is_some() {

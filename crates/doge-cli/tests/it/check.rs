@@ -24,12 +24,7 @@ fn from_standard_input() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(SHOP.replace("seen]", "sen]").as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(SHOP.replace("seen]", "sen]").as_bytes()).unwrap();
     let done: Done = child.wait_with_output().unwrap().into();
     assert_eq!(done.code, 2);
     assert!(done.stderr.contains("<stdin>:17:28"), "{}", done.stderr);
@@ -47,11 +42,7 @@ fn problems_of_all_parts_at_once() {
     let done = call(folder.path(), &["check", "wrong.yaml"]);
     assert_eq!(done.code, 2);
     for words in ["110%", "totl", "did you mean `path`?"] {
-        assert!(
-            done.stderr.contains(words),
-            "{words} is missing in\n{}",
-            done.stderr
-        );
+        assert!(done.stderr.contains(words), "{words} is missing in\n{}", done.stderr);
     }
     let run = call(folder.path(), &["run", "wrong.yaml"]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
@@ -69,26 +60,16 @@ fn unset_variables() {
     let check = call(folder.path(), &["check", "env.yaml"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     assert!(
-        check
-            .stderr
-            .contains("the variable DOGE_TEST_UNSET is not set now"),
+        check.stderr.contains("the variable DOGE_TEST_UNSET is not set now"),
         "{}",
         check.stderr
     );
     assert!(check.stdout.ends_with("1 warning\n"), "{}", check.stdout);
     let run = call(folder.path(), &["run", "env.yaml"]);
     assert_eq!(run.code, 2);
-    assert!(
-        run.stderr
-            .contains("the variable DOGE_TEST_UNSET is not set"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("the variable DOGE_TEST_UNSET is not set"), "{}", run.stderr);
     // Replaced sinks are not asked for it.
-    assert_eq!(
-        call(folder.path(), &["run", "env.yaml", "--to", "null"]).code,
-        0
-    );
+    assert_eq!(call(folder.path(), &["run", "env.yaml", "--to", "null"]).code, 0);
     let set = doge(folder.path())
         .args(["run", "env.yaml", "-q"])
         .env("DOGE_TEST_UNSET", "made")
@@ -105,11 +86,7 @@ fn destinations_of_later() {
     std::fs::write(folder.path().join("later.yaml"), model).unwrap();
     let check = call(folder.path(), &["check", "later.yaml"]);
     assert_eq!(check.code, 2);
-    assert!(
-        check.stderr.contains("`kafka` is not supported yet"),
-        "{}",
-        check.stderr
-    );
+    assert!(check.stderr.contains("`kafka` is not supported yet"), "{}", check.stderr);
     let run = call(folder.path(), &["run", "later.yaml", "--to", "null"]);
     assert_eq!(run.code, 0, "replaced sinks do not matter\n{}", run.stderr);
 }

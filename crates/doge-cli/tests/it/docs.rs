@@ -116,12 +116,18 @@ fn models_of_the_documentation() {
             }
             rest => {
                 wrong += 1;
-                let code = rest.strip_prefix("error ").unwrap_or_else(|| panic!("{place}: `{rest}` is not known"));
+                let code = rest
+                    .strip_prefix("error ")
+                    .unwrap_or_else(|| panic!("{place}: `{rest}` is not known"));
                 let done = check(text);
-                let others = |l: &&str| l.starts_with("error[") && !l.starts_with(&format!("error[{code}]"));
+                let others =
+                    |l: &&str| l.starts_with("error[") && !l.starts_with(&format!("error[{code}]"));
                 let found = done.stderr.contains(&format!("error[{code}]"));
                 if done.code != 2 || !found || done.stderr.lines().any(|l| others(&l)) {
-                    problems.push(format!("{place}: this should be {code} and nothing else:\n{}", done.stderr));
+                    problems.push(format!(
+                        "{place}: this should be {code} and nothing else:\n{}",
+                        done.stderr
+                    ));
                 }
             }
         }
@@ -196,10 +202,14 @@ fn commands_of_the_documentation() {
                     .envs([("TERM", "dumb"), ("PATH", path.as_str())])
                     .output()
                     .expect("sh can be started");
-                let (text, expected) = (masked(&String::from_utf8_lossy(&out.stdout)), masked(expected));
+                let (text, expected) =
+                    (masked(&String::from_utf8_lossy(&out.stdout)), masked(expected));
                 let lines = |t| -> Vec<_> { str::lines(t).filter(|l| !l.is_empty()).collect() };
                 if !agrees(&lines(&expected), &lines(&text)) {
-                    problems.push(format!("{}: `{command}` prints\n{text}\n--- and not\n{expected}", block.place));
+                    problems.push(format!(
+                        "{}: `{command}` prints\n{text}\n--- and not\n{expected}",
+                        block.place
+                    ));
                 }
             }
         }
@@ -217,5 +227,8 @@ fn texts_agree() {
     };
     assert!(check("a\n...\nd", "a\nb\nc\nd") && check("...", "") && check("a", "a"));
     assert!(!check("a", "b") && !check("a\n...\nd", "a\nb") && !check("", "a"));
-    assert_eq!(masked("x: 40 events in 0.01 s (4,878 events/s), seed 42"), "x: 40 events in TIME, seed 42\n");
+    assert_eq!(
+        masked("x: 40 events in 0.01 s (4,878 events/s), seed 42"),
+        "x: 40 events in TIME, seed 42\n"
+    );
 }

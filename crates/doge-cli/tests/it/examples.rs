@@ -53,7 +53,10 @@ fn examples_write_what_they_say() {
         let example = entry.path();
         let name = entry.file_name().into_string().expect("UTF-8");
         let model = example.join("model.yaml");
-        assert!(model.is_file() && example.join("README.md").is_file(), "{name} has a README.md and a model.yaml");
+        assert!(
+            model.is_file() && example.join("README.md").is_file(),
+            "{name} has a README.md and a model.yaml"
+        );
         let folder = tempfile::tempdir().expect("a folder");
         let place = format!("examples/{name}");
         std::fs::create_dir_all(folder.path().join(&place)).expect("a folder");

@@ -13,11 +13,7 @@ use std::process::{Command, Output, Stdio};
 /// The command, in a folder, without what the tester's shell says about colours.
 pub fn doge(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doge"));
-    command
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .env_remove("NO_COLOR")
-        .env("TERM", "dumb");
+    command.current_dir(folder).stdin(Stdio::null()).env_remove("NO_COLOR").env("TERM", "dumb");
     command
 }
 
@@ -42,11 +38,7 @@ impl From<Output> for Done {
 
 /// Runs `doge` with arguments.
 pub fn call(folder: &Path, args: &[&str]) -> Done {
-    doge(folder)
-        .args(args)
-        .output()
-        .expect("doge can be started")
-        .into()
+    doge(folder).args(args).output().expect("doge can be started").into()
 }
 
 /// A folder with the model of a small shop in `m.yaml`.

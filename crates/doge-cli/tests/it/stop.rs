@@ -30,9 +30,7 @@ impl Long {
 
     /// Sends Ctrl-C.
     fn interrupt(&self) {
-        let status = Command::new("kill")
-            .args(["-INT", &self.0.id().to_string()])
-            .status();
+        let status = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
         assert!(status.expect("kill is part of every system").success());
     }
 
@@ -67,22 +65,12 @@ fn ctrl_c_keeps_whole_events() {
     let folder = shop();
     let mut run = Long::start(
         folder.path(),
-        &[
-            "--to",
-            "jsonl:a.jsonl",
-            "--to",
-            "sqlite:a.db",
-            "--report",
-            "r.json",
-        ],
+        &["--to", "jsonl:a.jsonl", "--to", "sqlite:a.db", "--report", "r.json"],
     );
     let part = folder.path().join("a.jsonl.part");
     let start = Instant::now();
     while !std::fs::metadata(&part).is_ok_and(|m| m.len() > 0) {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "nothing is written"
-        );
+        assert!(start.elapsed() < Duration::from_secs(30), "nothing is written");
         std::thread::sleep(Duration::from_millis(10));
     }
     run.interrupt();
@@ -108,12 +96,7 @@ fn a_closed_pipe_is_quiet() {
     for to in [&[][..], &["--to", "stdout:csv", "--events", "seen"]] {
         let mut run = Long::start(folder.path(), to);
         let mut some = [0; 100];
-        run.0
-            .stdout
-            .take()
-            .expect("piped")
-            .read_exact(&mut some)
-            .unwrap();
+        run.0.stdout.take().expect("piped").read_exact(&mut some).unwrap();
         // The pipe is closed now.
         assert_eq!(run.end(), (Some(0), String::new()));
     }

@@ -11,10 +11,7 @@ fn wrong_values() {
         (&["--param", "gain"], "write NAME=VALUE"),
         (&["--count", "=5"], "POPULATION=N"),
         (&["--count", "1_000"], "write the digits alone: `1000`"),
-        (
-            &["--ticks", "10", "--duration", "5m"],
-            "cannot be used with",
-        ),
+        (&["--ticks", "10", "--duration", "5m"], "cannot be used with"),
         (&["--duration", "90"], "write the unit: `90s`"),
         (&["--start", "2022-02-11"], "2022-02-11T00:00:00Z"),
         (&["--threads", "0"], "above 0"),
@@ -35,43 +32,21 @@ fn wrong_values() {
         (&["--events", "bougt"], "did you mean `bought`?"),
         (&["--subjects", "99..101"], "user has 100 subjects"),
         (&["--subjects", "usr:5"], "did you mean user?"),
+        (&["--to", "csv:all.csv"], "CSV holds one event, and 2 would go there: bought, seen"),
+        (&["--to", "jsonl:a", "--to", "csv:a", "--events", "seen"], "two outputs would write to a"),
         (
-            &["--to", "csv:all.csv"],
-            "CSV holds one event, and 2 would go there: bought, seen",
-        ),
-        (
-            &["--to", "jsonl:a", "--to", "csv:a", "--events", "seen"],
-            "two outputs would write to a",
-        ),
-        (
-            &[
-                "--shard",
-                "1/2",
-                "--to",
-                "jsonl:a",
-                "--if-exists",
-                "replace",
-            ],
+            &["--shard", "1/2", "--to", "jsonl:a", "--if-exists", "replace"],
             "write `{shard}` in the path",
         ),
     ] {
         let done = call(folder.path(), &[&["run", "m.yaml"], args].concat());
         assert_eq!(done.code, 2, "{args:?}\n{}", done.stderr);
-        assert!(
-            done.stderr.contains(words),
-            "{args:?}: want {words}\n{}",
-            done.stderr
-        );
+        assert!(done.stderr.contains(words), "{args:?}: want {words}\n{}", done.stderr);
         assert_eq!(done.stdout, "", "{args:?}");
-        assert!(
-            !done.stderr.contains('\x1b'),
-            "no colours where nobody sees them"
-        );
+        assert!(!done.stderr.contains('\x1b'), "no colours where nobody sees them");
     }
-    let left: Vec<_> = std::fs::read_dir(folder.path())
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["m.yaml"], "nothing was opened");
 }
 
@@ -80,21 +55,13 @@ fn models_that_cannot_be_read() {
     let folder = shop();
     std::fs::write(folder.path().join("binary.yaml"), b"\x00\xff\xfe").unwrap();
     for (model, words) in [
-        (
-            "none.yaml",
-            "cannot read the model none.yaml: no such file or directory",
-        ),
+        ("none.yaml", "cannot read the model none.yaml: no such file or directory"),
         (".", "cannot read the model .: it is a folder"),
         ("binary.yaml", "UTF-8"),
     ] {
         for command in ["run", "check"] {
             let done = call(folder.path(), &[command, model]);
-            assert_eq!(
-                (done.code, done.stdout.as_str()),
-                (2, ""),
-                "{}",
-                done.stderr
-            );
+            assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{}", done.stderr);
             assert!(done.stderr.contains(words), "{}", done.stderr);
         }
     }
@@ -103,28 +70,13 @@ fn models_that_cannot_be_read() {
 #[test]
 fn help_fits_a_screen() {
     let folder = shop();
-    for (args, most) in [
-        (&["-h"][..], 20),
-        (&["run", "-h"], 50),
-        (&["check", "-h"], 25),
-    ] {
+    for (args, most) in [(&["-h"][..], 20), (&["run", "-h"], 50), (&["check", "-h"], 25)] {
         let done = call(folder.path(), args);
         assert_eq!(done.code, 0);
-        assert!(
-            done.stdout.lines().count() <= most,
-            "{} lines",
-            done.stdout.lines().count()
-        );
-        assert!(
-            done.stdout.lines().all(|l| l.chars().count() <= 100),
-            "{}",
-            done.stdout
-        );
+        assert!(done.stdout.lines().count() <= most, "{} lines", done.stdout.lines().count());
+        assert!(done.stdout.lines().all(|l| l.chars().count() <= 100), "{}", done.stdout);
         assert_eq!(done.stderr, "");
     }
     let version = call(folder.path(), &["--version"]);
-    assert_eq!(
-        version.stdout,
-        format!("doge {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(version.stdout, format!("doge {}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -47,15 +47,18 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
         && let Some(text) = written.filter(|t| t.bytes().all(|b| b.is_ascii_digit()))
     {
         let seen = timestamp_text(start_ms, &mut TextBuf::new()).to_owned();
-        let d = Diagnostic::warning("W0607", start.span, "`start` looks like seconds, but is milliseconds");
+        let d = Diagnostic::warning(
+            "W0607",
+            start.span,
+            "`start` looks like seconds, but is milliseconds",
+        );
         let d = d.note(format!("`{text}` milliseconds since 1970 are {seen}"));
         diags.push(d.help(format!("write `{text}000` if seconds were meant")));
     }
     let late = |at: Span| {
         let most = (MAX_INSTANT_MS + 1 - start_ms) / tick_ms;
-        Diagnostic::error("E0602", at, "the run goes beyond the year 9999").help(format!(
-            "from this `start` and with this `tick` a run has at most {most} ticks"
-        ))
+        Diagnostic::error("E0602", at, "the run goes beyond the year 9999")
+            .help(format!("from this `start` and with this `tick` a run has at most {most} ticks"))
     };
     if !(MIN_INSTANT_MS..=MAX_INSTANT_MS).contains(&start_ms) {
         diags.push(Diagnostic::error(
@@ -83,10 +86,7 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
                 } else {
                     d.related(start.span, "it begins here")
                 };
-                diags.push(
-                    d.note("`end` is exclusive")
-                        .help("write an `end` after `start`"),
-                );
+                diags.push(d.note("`end` is exclusive").help("write an `end` after `start`"));
                 return None;
             }
             ((end - start_ms) as u64).div_ceil(tick_ms as u64)
@@ -107,11 +107,7 @@ pub(super) fn clock(spec: &Spec, diags: &mut Diagnostics) -> Option<Clock> {
         diags.push(late(length.span));
         return None;
     }
-    Some(Clock {
-        start_ms,
-        tick_ms,
-        ticks,
-    })
+    Some(Clock { start_ms, tick_ms, ticks })
 }
 
 #[cfg(test)]
@@ -121,13 +117,9 @@ mod tests {
     fn ticks(clock: &str) -> Result<u64, String> {
         let text =
             format!("clock: {clock}\nsubjects: {{user: {{count: 1, states: {{s: {{}}}}}}}}\n");
-        let spec = crate::spec::parse(&text, "m")
-            .map_err(|d| d.0[0].message.clone())?
-            .0;
+        let spec = crate::spec::parse(&text, "m").map_err(|d| d.0[0].message.clone())?.0;
         let mut diags = Diagnostics::default();
-        super::clock(&spec, &mut diags)
-            .map(|c| c.ticks)
-            .ok_or_else(|| diags.0[0].message.clone())
+        super::clock(&spec, &mut diags).map(|c| c.ticks).ok_or_else(|| diags.0[0].message.clone())
     }
 
     #[test]
@@ -142,10 +134,7 @@ mod tests {
     #[test]
     fn stays_within_the_years() {
         let start = "9999-12-31T23:59:59Z";
-        assert_eq!(
-            ticks(&format!("{{start: {start}, tick: 1s, ticks: 1}}")),
-            Ok(1)
-        );
+        assert_eq!(ticks(&format!("{{start: {start}, tick: 1s, ticks: 1}}")), Ok(1));
         assert_eq!(
             ticks(&format!("{{start: {start}, tick: 1s, ticks: 2}}")),
             Err("the run goes beyond the year 9999".into())
@@ -158,17 +147,10 @@ mod tests {
     fn refuses_an_empty_run_from_the_command_line() {
         let text = "clock: {start: 0, tick: 1s, ticks: 5}\nsubjects: {user: {count: 1, states: {s: {}}}}\n";
         let mut spec = crate::spec::parse(text, "m").unwrap().0;
-        for length in [
-            Length::Ticks(0),
-            Length::Duration(0),
-            Length::Duration(-1),
-            Length::End(0),
-        ] {
-            spec.apply(&crate::spec::Overrides {
-                length: Some(length),
-                ..Default::default()
-            })
-            .unwrap();
+        for length in [Length::Ticks(0), Length::Duration(0), Length::Duration(-1), Length::End(0)]
+        {
+            spec.apply(&crate::spec::Overrides { length: Some(length), ..Default::default() })
+                .unwrap();
             let mut diags = Diagnostics::default();
             assert_eq!(super::clock(&spec, &mut diags), None);
             assert_eq!((diags.0.len(), diags.0[0].span), (1, None));

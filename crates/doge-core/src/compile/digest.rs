@@ -65,23 +65,13 @@ pub(super) fn digest(spec: &Spec) -> u128 {
             _ => 4,
         });
     }
-    let tick = spec
-        .clock
-        .as_ref()
-        .and_then(|c| c.tick_ms.as_ref())
-        .map_or(0, |t| t.value);
+    let tick = spec.clock.as_ref().and_then(|c| c.tick_ms.as_ref()).map_or(0, |t| t.value);
     h.number(tick as u64);
     h.number(spec.subjects.len() as u64);
     for population in &spec.subjects {
         h.text(&population.name.value);
         let first = population.states.first().map(|s| &s.name);
-        h.text(
-            population
-                .initial
-                .as_ref()
-                .or(first)
-                .map_or("", |n| &n.value),
-        );
+        h.text(population.initial.as_ref().or(first).map_or("", |n| &n.value));
         h.number(population.attributes.len() as u64);
         for (name, expr) in &population.attributes {
             h.text(&name.value);
@@ -140,10 +130,7 @@ mod tests {
     #[test]
     fn is_pinned() {
         // A change here makes every earlier run impossible to resume: a breaking change.
-        assert_eq!(
-            format!("{:032x}", digest(MODEL)),
-            "8e337c6ce5b200db518771c33cab4a93"
-        );
+        assert_eq!(format!("{:032x}", digest(MODEL)), "8e337c6ce5b200db518771c33cab4a93");
     }
 
     #[test]

@@ -72,11 +72,7 @@ impl Compiler<'_> {
 
     fn unknown_event(&mut self, name: &str, span: Span) {
         let spec = self.spec;
-        let d = Diagnostic::error(
-            "E0630",
-            span,
-            format!("there is no event `{}`", shown(name)),
-        );
+        let d = Diagnostic::error("E0630", span, format!("there is no event `{}`", shown(name)));
         let mut d = self.suggest(d, name, spec.events.iter().map(|e| e.name.value.as_str()));
         if d.help.is_empty() {
             d = match spec.events.is_empty() {
@@ -107,10 +103,7 @@ impl Compiler<'_> {
         let mut check = |part: &Part, kind: Kind| {
             let mut path = vec![name, occurrence];
             path.extend(part.path.iter().map(String::as_str));
-            let scope = Scope {
-                env: Env { path: &path, ..env },
-                broken,
-            };
+            let scope = Scope { env: Env { path: &path, ..env }, broken };
             let ast = part.ast.as_ref()?;
             match kind {
                 Kind::Any => self.check(ast, &scope, None),
@@ -143,10 +136,7 @@ impl Compiler<'_> {
         mut populations: Vec<Option<Population>>,
     ) -> Option<(Vec<Event>, Vec<Option<Population>>)> {
         let mut by_event: Vec<Vec<Emission>> = events.list.iter().map(|_| Vec::new()).collect();
-        events
-            .emissions
-            .into_iter()
-            .for_each(|e| by_event[e.event].push(e));
+        events.emissions.into_iter().for_each(|e| by_event[e.event].push(e));
         let mut out = Vec::with_capacity(events.list.len());
         for ((info, mut emissions), spec) in
             events.list.into_iter().zip(by_event).zip(&self.spec.events)
@@ -161,13 +151,9 @@ impl Compiler<'_> {
                 let d = Diagnostic::warning(
                     "W0604",
                     place,
-                    format!(
-                        "several populations emit `{}` with the same keys",
-                        shown(&name)
-                    ),
+                    format!("several populations emit `{}` with the same keys", shown(&name)),
                 );
-                self.diags
-                    .push(d.note(format!("ids begin at 0 in each of {list}")).help(
+                self.diags.push(d.note(format!("ids begin at 0 in each of {list}")).help(
                     "if the key must tell them apart, write `key: population + '/' + string(id)`",
                 ));
             }
@@ -225,14 +211,8 @@ impl Compiler<'_> {
         for emit in transitions.flat_map(|t| &mut t.emits) {
             let event = &out[emit.event];
             widen(&mut emit.key, event.key);
-            emit.headers
-                .iter_mut()
-                .zip(&event.headers)
-                .for_each(|(e, (_, ty))| widen(e, *ty));
-            emit.fields
-                .iter_mut()
-                .zip(&event.leaves)
-                .for_each(|(e, leaf)| widen(e, leaf.ty));
+            emit.headers.iter_mut().zip(&event.headers).for_each(|(e, (_, ty))| widen(e, *ty));
+            emit.fields.iter_mut().zip(&event.leaves).for_each(|(e, leaf)| widen(e, leaf.ty));
         }
         Some((out, populations))
     }
@@ -259,11 +239,7 @@ impl Compiler<'_> {
                 if let Some(place) = d.span {
                     moved = moved.related(
                         place,
-                        if d.label.is_empty() {
-                            "read here".to_owned()
-                        } else {
-                            d.label
-                        },
+                        if d.label.is_empty() { "read here".to_owned() } else { d.label },
                     );
                 }
                 moved.notes = d.notes;
@@ -287,9 +263,7 @@ impl Compiler<'_> {
         leaves: &[Part],
         spec: &crate::spec::EventSpec,
     ) -> Option<Vec<Ty>> {
-        let mut known = emissions
-            .iter()
-            .filter_map(|e| Some((e.span, e.types.as_ref()?)));
+        let mut known = emissions.iter().filter_map(|e| Some((e.span, e.types.as_ref()?)));
         let (first, types) = known.next()?;
         let mut all = types.clone();
         let mut reported = vec![false; all.len()];
@@ -308,10 +282,7 @@ impl Compiler<'_> {
                         ),
                         i => {
                             let leaf = &leaves[i - 1 - headers];
-                            (
-                                format!("`{}`", shown(&leaf.path[1..].join("."))),
-                                Some(leaf.source),
-                            )
+                            (format!("`{}`", shown(&leaf.path[1..].join("."))), Some(leaf.source))
                         }
                     };
                     let here = with_article(Ty::of(ty.base));
@@ -357,37 +328,19 @@ fn optional(checked: Option<Option<TExpr>>) -> Option<Option<TExpr>> {
 
 /// Types in the order of [`Compiler::agree`].
 fn types(emit: &Emit) -> impl Iterator<Item = Ty> + '_ {
-    std::iter::once(&emit.key)
-        .chain(&emit.headers)
-        .chain(&emit.fields)
-        .map(|e| e.ty)
+    std::iter::once(&emit.key).chain(&emit.headers).chain(&emit.fields).map(|e| e.ty)
 }
 
 /// `string(id)`.
 fn default_key(span: Span) -> TExpr {
-    let id = TExpr {
-        kind: TKind::Id,
-        ty: Ty::of(Base::Int),
-        span,
-    };
-    TExpr {
-        kind: TKind::Op(Op::IntToString, vec![id]),
-        ty: Ty::of(Base::String),
-        span,
-    }
+    let id = TExpr { kind: TKind::Id, ty: Ty::of(Base::Int), span };
+    TExpr { kind: TKind::Op(Op::IntToString, vec![id]), ty: Ty::of(Base::String), span }
 }
 
 fn widen(expr: &mut TExpr, ty: Ty) {
     if ty.nullable && !expr.ty.nullable {
         let span = expr.span;
-        let inner = std::mem::replace(
-            expr,
-            TExpr {
-                kind: TKind::Id,
-                ty,
-                span,
-            },
-        );
+        let inner = std::mem::replace(expr, TExpr { kind: TKind::Id, ty, span });
         expr.kind = TKind::Widen(Box::new(inner));
     }
 }

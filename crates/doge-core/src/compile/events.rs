@@ -57,11 +57,7 @@ pub(super) struct Emission {
 impl Compiler<'_> {
     pub(super) fn events(&mut self) -> Events {
         let spec = self.spec;
-        let mut out = Events {
-            index: BTreeMap::new(),
-            list: Vec::new(),
-            emissions: Vec::new(),
-        };
+        let mut out = Events { index: BTreeMap::new(), list: Vec::new(), emissions: Vec::new() };
         let mut folded: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
         for event in &spec.events {
             let name = event.name.value.as_str();
@@ -72,10 +68,8 @@ impl Compiler<'_> {
                     format!("an event cannot be called `{name}`"),
                 );
                 self.diags.push(
-                    d.note(format!(
-                        "`{name}` is kept for a later version of the language"
-                    ))
-                    .help("give it another name"),
+                    d.note(format!("`{name}` is kept for a later version of the language"))
+                        .help("give it another name"),
                 );
             }
             if let Some(first) = folded.insert(name.to_lowercase(), &event.name) {
@@ -101,15 +95,9 @@ impl Compiler<'_> {
             };
             let when = event.when.as_ref().map(|e| part(self, &["when"], e));
             let key = event.key.as_ref().map(|e| part(self, &["key"], e));
-            let timestamp = event
-                .timestamp
-                .as_ref()
-                .map(|e| part(self, &["timestamp"], e));
-            let headers = event
-                .headers
-                .iter()
-                .map(|(n, e)| part(self, &["headers", &n.value], e))
-                .collect();
+            let timestamp = event.timestamp.as_ref().map(|e| part(self, &["timestamp"], e));
+            let headers =
+                event.headers.iter().map(|(n, e)| part(self, &["headers", &n.value], e)).collect();
             let mut info = EventInfo {
                 key_is_id: is_id(key.as_ref()),
                 when,
@@ -121,12 +109,8 @@ impl Compiler<'_> {
                 fields: Vec::new(),
             };
             let mut columns = BTreeMap::new();
-            info.fields = self.fields(
-                &event.fields,
-                &mut vec!["fields".to_owned()],
-                &mut info,
-                &mut columns,
-            );
+            info.fields =
+                self.fields(&event.fields, &mut vec!["fields".to_owned()], &mut info, &mut columns);
             out.index.insert(name.to_owned(), out.list.len());
             out.list.push(info);
         }
@@ -145,10 +129,9 @@ impl Compiler<'_> {
             let name = &spec.name.value;
             path.push(name.clone());
             match &spec.value {
-                FieldValueSpec::Record(inner) => out.push(Field::Record(
-                    name.clone(),
-                    self.fields(inner, path, info, columns),
-                )),
+                FieldValueSpec::Record(inner) => {
+                    out.push(Field::Record(name.clone(), self.fields(inner, path, info, columns)))
+                }
                 FieldValueSpec::Expr(source) => {
                     let column = path[1..].join("_");
                     if let Some((other, span)) =

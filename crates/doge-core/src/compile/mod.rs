@@ -70,11 +70,7 @@ pub fn load_with(
             && !diags.has_errors()
         {
             diags.sort();
-            return Ok(Loaded {
-                spec,
-                model,
-                warnings: diags,
-            });
+            return Ok(Loaded { spec, model, warnings: diags });
         }
     }
     diags.sort();
@@ -97,20 +93,11 @@ pub fn compile(spec: &Spec) -> Result<(Model, Diagnostics), Diagnostics> {
 
 /// The model, where it could be built; it is not to be run if there are errors.
 fn compile_into(spec: &Spec, diags: &mut Diagnostics) -> Option<Model> {
-    let params: Vec<(String, Value)> = spec
-        .params
-        .iter()
-        .map(|p| (p.name.value.clone(), p.value.value.clone()))
-        .collect();
+    let params: Vec<(String, Value)> =
+        spec.params.iter().map(|p| (p.name.value.clone(), p.value.value.clone())).collect();
     let clock = clock::clock(spec, diags);
     let broken_params = params.iter().any(|(_, v)| *v == Value::Null);
-    let mut compiler = Compiler {
-        spec,
-        diags,
-        params,
-        broken_params,
-        suggestions: 0,
-    };
+    let mut compiler = Compiler { spec, diags, params, broken_params, suggestions: 0 };
     let mut events = compiler.events();
     let populations: Vec<_> = spec
         .subjects
@@ -153,11 +140,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     /// Parses an expression; `None` where it has an error (reported here or before).
     fn parse(&mut self, source: &ExprSource) -> Option<Ast> {
-        if source.text.is_empty() {
-            None
-        } else {
-            crate::expr::parse::parse(source, self.diags)
-        }
+        if source.text.is_empty() { None } else { crate::expr::parse::parse(source, self.diags) }
     }
 
     /// Checks a parsed expression; `None` where it has an error, or reads something that has one.

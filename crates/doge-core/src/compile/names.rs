@@ -17,9 +17,7 @@ const VISIBLE: &[(&str, &str)] = &[
 ];
 
 /// Names kept for what the language will have.
-const LATER: &[&str] = &[
-    "parent", "signal", "pattern", "state", "op", "pos", "arrival",
-];
+const LATER: &[&str] = &["parent", "signal", "pattern", "state", "op", "pos", "arrival"];
 
 /// Why an attribute or `let` cannot have this name.
 pub(super) fn reserved(name: &str) -> Option<String> {
@@ -27,9 +25,7 @@ pub(super) fn reserved(name: &str) -> Option<String> {
         return Some(format!("in expressions `{name}` is {what}"));
     }
     if LATER.contains(&name) {
-        return Some(format!(
-            "`{name}` is kept for a later version of the language"
-        ));
+        return Some(format!("`{name}` is kept for a later version of the language"));
     }
     crate::expr::parse::RESERVED
         .contains(&name)

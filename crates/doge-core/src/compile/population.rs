@@ -435,9 +435,12 @@ impl Compiler<'_> {
             format!("`{}` has no attribute `{}`", shown(&population.name.value), shown(text)),
         );
         if names::reserved(text).is_some() {
-            let d = Diagnostic::error("E0609", name.span, format!("`{}` cannot be set", shown(text)));
+            let d =
+                Diagnostic::error("E0609", name.span, format!("`{}` cannot be set", shown(text)));
             self.diags.push(match text {
-                "state" | "to" | "from" => d.help("a transition leads to another state by `to: STATE`"),
+                "state" | "to" | "from" => {
+                    d.help("a transition leads to another state by `to: STATE`")
+                }
                 _ => d.note("`set` changes the attributes of the population, nothing else"),
             });
             return;

@@ -18,13 +18,10 @@ pub(super) fn warn(spec: &Spec, model: &mut Model, diags: &mut Diagnostics) {
                 spec.name.span,
                 format!("nothing emits the event `{}`", shown(&event.name)),
             );
-            warn(
-                d.note("it is not checked, and makes no file, table or topic")
-                    .help(format!(
-                        "write `emit: {}` in a transition, or remove it",
-                        shown(&event.name)
-                    )),
-            );
+            warn(d.note("it is not checked, and makes no file, table or topic").help(format!(
+                "write `emit: {}` in a transition, or remove it",
+                shown(&event.name)
+            )));
         }
     }
     for (population, spec) in model.populations.iter().zip(&spec.subjects) {

@@ -17,11 +17,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if wanted.is_empty() || wanted.len() > MAX_LEN {
         return None;
     }
-    let limit = if wanted.len() < 2 {
-        0
-    } else {
-        (wanted.len() / 3).max(1)
-    };
+    let limit = if wanted.len() < 2 { 0 } else { (wanted.len() / 3).max(1) };
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         let have = folded(candidate);
@@ -41,15 +37,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 fn folded(name: &str) -> Vec<char> {
-    name.chars()
-        .map(|c| {
-            if c == '-' || c == ' ' {
-                '_'
-            } else {
-                c.to_ascii_lowercase()
-            }
-        })
-        .collect()
+    name.chars().map(|c| if c == '-' || c == ' ' { '_' } else { c.to_ascii_lowercase() }).collect()
 }
 
 /// Optimal string alignment: Levenshtein's distance with swaps of neighbours.
@@ -60,9 +48,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
         let mut row = Vec::with_capacity(b.len() + 1);
         row.push(i + 1);
         for j in 0..b.len() {
-            let mut d = (last[j] + usize::from(a[i] != b[j]))
-                .min(last[j + 1] + 1)
-                .min(row[j] + 1);
+            let mut d = (last[j] + usize::from(a[i] != b[j])).min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
                 d = d.min(before[j - 1] + 1);
             }
@@ -89,10 +75,7 @@ mod tests {
 
     #[test]
     fn ignores_case_and_dashes() {
-        assert_eq!(
-            nearest("Last-Payment", ["x", "last_payment"]),
-            Some("last_payment")
-        );
+        assert_eq!(nearest("Last-Payment", ["x", "last_payment"]), Some("last_payment"));
         assert_eq!(nearest("to", ["do"]), None);
     }
 }

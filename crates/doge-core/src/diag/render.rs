@@ -82,10 +82,7 @@ impl Diagnostics {
     pub fn render(&self, source: &Source, color: bool) -> String {
         let mut sorted = self.clone();
         sorted.sort();
-        let mut out = Out {
-            text: String::new(),
-            color,
-        };
+        let mut out = Out { text: String::new(), color };
         for diagnostic in sorted.0.iter().take(MAX_SHOWN) {
             out.diagnostic(source, diagnostic);
         }
@@ -135,19 +132,8 @@ impl Out {
         let mut gutter = 2;
         if let Some(span) = d.span {
             let mut marks = vec![mark(source, span, &d.label, true)];
-            marks.extend(
-                d.related
-                    .iter()
-                    .map(|(span, text)| mark(source, *span, text, false)),
-            );
-            gutter = marks
-                .iter()
-                .map(|m| m.line)
-                .max()
-                .unwrap_or(1)
-                .to_string()
-                .len()
-                .max(2);
+            marks.extend(d.related.iter().map(|(span, text)| mark(source, *span, text, false)));
+            gutter = marks.iter().map(|m| m.line).max().unwrap_or(1).to_string().len().max(2);
             let (line, col) = source.line_col(span.start);
             self.text.push_str(&" ".repeat(gutter));
             self.paint(BLUE, "--> ");
@@ -155,11 +141,7 @@ impl Out {
             marks.sort_by_key(|m| (m.line, m.range, !m.primary));
             self.snippet(source, &marks, gutter, style);
         }
-        let lines = d
-            .notes
-            .iter()
-            .map(|n| ("note", n))
-            .chain(d.help.iter().map(|h| ("help", h)));
+        let lines = d.notes.iter().map(|n| ("note", n)).chain(d.help.iter().map(|h| ("help", h)));
         for (kind, text) in lines {
             self.text.push_str(&" ".repeat(gutter + 1));
             self.paint(BLUE, "= ");
@@ -189,12 +171,8 @@ impl Out {
                     self.text.push_str("...\n");
                 }
                 self.bar(gutter, &m.line.to_string());
-                let first = marks
-                    .iter()
-                    .filter(|o| o.line == m.line)
-                    .map(|o| o.range.0)
-                    .min()
-                    .unwrap_or(0);
+                let first =
+                    marks.iter().filter(|o| o.line == m.line).map(|o| o.range.0).min().unwrap_or(0);
                 let shown = cut(source.line(m.line), first, 0..0).text;
                 if !shown.is_empty() {
                     let _ = write!(self.text, " {shown}");
@@ -202,12 +180,8 @@ impl Out {
                 self.text.push('\n');
                 last = Some(m.line);
             }
-            let first = marks
-                .iter()
-                .filter(|o| o.line == m.line)
-                .map(|o| o.range.0)
-                .min()
-                .unwrap_or(0);
+            let first =
+                marks.iter().filter(|o| o.line == m.line).map(|o| o.range.0).min().unwrap_or(0);
             let at = cut(source.line(m.line), first, m.range.0..m.range.1);
             self.bar(gutter, "");
             let _ = write!(self.text, " {}", " ".repeat(at.columns.0));
@@ -232,16 +206,8 @@ fn mark<'a>(source: &Source, span: Span, label: &'a str, primary: bool) -> Mark<
     let text = source.line(line);
     let base = source.line_start(line);
     let start = (span.start as usize).saturating_sub(base).min(text.len());
-    let end = (span.end as usize)
-        .saturating_sub(base)
-        .min(text.len())
-        .max(start);
-    Mark {
-        line,
-        range: (start, end),
-        label,
-        primary,
-    }
+    let end = (span.end as usize).saturating_sub(base).min(text.len()).max(start);
+    Mark { line, range: (start, end), label, primary }
 }
 
 /// A line as shown, and the columns of a byte range in it.
@@ -254,11 +220,7 @@ struct Cut {
 fn cut(line: &str, spot: usize, range: std::ops::Range<usize>) -> Cut {
     // In a long line begin some characters before the spot.
     let from = if line.len() > MAX_WIDTH && spot > MAX_WIDTH * 2 / 3 {
-        line[..floor(line, spot)]
-            .char_indices()
-            .rev()
-            .nth(LEAD - 1)
-            .map_or(0, |(i, _)| i)
+        line[..floor(line, spot)].char_indices().rev().nth(LEAD - 1).map_or(0, |(i, _)| i)
     } else {
         0
     };
@@ -281,10 +243,7 @@ fn cut(line: &str, spot: usize, range: std::ops::Range<usize>) -> Cut {
         }
         columns += push_escaped(&mut text, c);
     }
-    Cut {
-        text,
-        columns: (at.0.unwrap_or(columns), at.1.unwrap_or(columns)),
-    }
+    Cut { text, columns: (at.0.unwrap_or(columns), at.1.unwrap_or(columns)) }
 }
 
 /// The largest character border not above `at`.

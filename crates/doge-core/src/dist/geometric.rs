@@ -41,10 +41,7 @@ impl Geometric {
         Ok(if p < 1e-14 {
             Geometric { inv: 1.0, p: 0.0 }
         } else {
-            Geometric {
-                inv: 1.0 / libm::log1p(-p),
-                p,
-            }
+            Geometric { inv: 1.0 / libm::log1p(-p), p }
         })
     }
 
@@ -109,10 +106,6 @@ impl Geometric {
 
     /// The probability of a wait of at most `x`.
     pub fn cdf(&self, x: f64) -> f64 {
-        if x < 0.0 {
-            0.0
-        } else {
-            -libm::expm1((x.floor() + 1.0) * libm::log1p(-self.p))
-        }
+        if x < 0.0 { 0.0 } else { -libm::expm1((x.floor() + 1.0) * libm::log1p(-self.p)) }
     }
 }

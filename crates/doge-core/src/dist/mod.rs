@@ -73,20 +73,13 @@ pub struct ArgError {
 impl ArgError {
     #[cold]
     fn new(name: &str, args: &[String], rule: &'static str) -> Self {
-        ArgError {
-            call: format!("{name}({})", args.join(", ")),
-            rule,
-        }
+        ArgError { call: format!("{name}({})", args.join(", ")), rule }
     }
 
     /// For functions of doubles.
     #[cold]
     fn doubles(name: &str, args: &[f64], rule: &'static str) -> Self {
-        Self::new(
-            name,
-            &args.iter().map(|x| number(*x)).collect::<Vec<_>>(),
-            rule,
-        )
+        Self::new(name, &args.iter().map(|x| number(*x)).collect::<Vec<_>>(), rule)
     }
 
     /// For the probabilities of a state, in percent.
@@ -95,10 +88,7 @@ impl ArgError {
         let list: Vec<_> = percents.map(|p| number(p) + "%").collect();
         let rule =
             "a state's probabilities must not be negative and must not sum to more than 100%";
-        ArgError {
-            call: format!("probability {}", list.join(" + ")),
-            rule,
-        }
+        ArgError { call: format!("probability {}", list.join(" + ")), rule }
     }
 
     /// The call as it was evaluated, such as `uniform(99, 10)`.

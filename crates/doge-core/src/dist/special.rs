@@ -9,20 +9,12 @@ pub fn normal_cdf(z: f64) -> f64 {
 
 /// `ln(1 + x) / x`.
 pub fn log1p_over(x: f64) -> f64 {
-    if x.abs() > 1e-8 {
-        libm::log1p(x) / x
-    } else {
-        1.0 - x / 2.0
-    }
+    if x.abs() > 1e-8 { libm::log1p(x) / x } else { 1.0 - x / 2.0 }
 }
 
 /// `(exp(x) - 1) / x`.
 fn expm1_over(x: f64) -> f64 {
-    if x.abs() > 1e-8 {
-        libm::expm1(x) / x
-    } else {
-        1.0 + x / 2.0
-    }
+    if x.abs() > 1e-8 { libm::expm1(x) / x } else { 1.0 + x / 2.0 }
 }
 
 /// The integral of `t^-s` over `t` from 1 to `x`: `(x^(1-s) - 1) / (1 - s)`, and `ln(x)` for `s = 1`.
@@ -146,10 +138,7 @@ mod tests {
             let x = m * 1.1 / 0.9;
             let below = deviance(x * (1.0 - 1e-12), m);
             let above = deviance(x * (1.0 + 1e-12), m);
-            assert!(
-                (below - above).abs() < 1e-10 * above,
-                "{m}: {below} {above}"
-            );
+            assert!((below - above).abs() < 1e-10 * above, "{m}: {below} {above}");
         }
     }
 }

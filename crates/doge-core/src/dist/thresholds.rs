@@ -37,10 +37,7 @@ impl Thresholds {
         if total > PERCENT_100 {
             return Err(ArgError::percents(units.iter().map(|u| *u as f64 / 1e12)));
         }
-        Ok(Thresholds {
-            sums: sums.into(),
-            total,
-        })
+        Ok(Thresholds { sums: sums.into(), total })
     }
 
     /// One index; any where all units are 0 and no attempt is ever made.
@@ -98,11 +95,8 @@ impl Thresholds {
 
     fn moment(&self, f: impl Fn(f64) -> f64) -> f64 {
         let before = std::iter::once(0).chain(self.sums.iter().copied());
-        let parts = self
-            .sums
-            .iter()
-            .zip(before)
-            .map(|(c, before)| (c - before) as f64 / self.total as f64);
+        let parts =
+            self.sums.iter().zip(before).map(|(c, before)| (c - before) as f64 / self.total as f64);
         parts.enumerate().map(|(i, part)| part * f(i as f64)).sum()
     }
 }

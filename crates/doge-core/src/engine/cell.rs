@@ -5,8 +5,8 @@
 //! workers share out. A [`Worker`] takes its cells through a window and leaves records in one bucket
 //! for each tick (or few ticks), so that they come out in order without a sort.
 
-use super::prefetch::prefetch;
 use super::code::R;
+use super::prefetch::prefetch;
 use super::program::{PopulationProgram, Program, StateKind};
 use super::text::{Heap, Scratch};
 use super::vm::{Frame, Large, Registers, Small, Strings};
@@ -75,7 +75,15 @@ pub struct Cell {
 impl Cell {
     /// Subjects `first..first + len` (local ids), not yet created.
     pub fn new(population: usize, first: u64, len: usize) -> Cell {
-        Cell { population, first, len, next: Next::Narrow(Vec::new()), rows: Vec::new(), made: false, heap: Heap::default() }
+        Cell {
+            population,
+            first,
+            len,
+            next: Next::Narrow(Vec::new()),
+            rows: Vec::new(),
+            made: false,
+            heap: Heap::default(),
+        }
     }
 
     /// Whether its subjects have not been created.
@@ -86,7 +94,9 @@ impl Cell {
     /// The earliest next attempt, `None` where there is none before the run's end.
     pub fn earliest(&self) -> Option<u64> {
         match &self.next {
-            Next::Narrow(next) => next.iter().min().filter(|t| **t != u32::MAX).map(|t| u64::from(*t)),
+            Next::Narrow(next) => {
+                next.iter().min().filter(|t| **t != u32::MAX).map(|t| u64::from(*t))
+            }
             Next::Wide(next) => next.iter().min().filter(|t| **t != u64::MAX).copied(),
         }
     }
@@ -163,7 +173,12 @@ impl Worker {
     }
 
     /// First waits of a cell's subjects and, where they are needed now or most of them soon, their rows.
-    fn populate<G: Registers, T: Tick>(&mut self, regs: &mut G, program: &Program, cell: &mut Cell) -> Vec<T> {
+    fn populate<G: Registers, T: Tick>(
+        &mut self,
+        regs: &mut G,
+        program: &Program,
+        cell: &mut Cell,
+    ) -> Vec<T> {
         let p = &program.populations[cell.population];
         let ids = program.layout.ids[cell.population];
         let initial = &p.states[p.initial as usize];
@@ -177,7 +192,9 @@ impl Worker {
         cell.made = soon || p.create_fails || matches!(initial.kind, StateKind::Dynamic { .. });
         if !cell.made {
             let keys = (0..cell.len as u64).map(|i| p.scope.subject(ids.id(cell.first + i)));
-            return keys.map(|key| wait(key.step(0).word(initial.wait_site), initial.inv)).collect();
+            return keys
+                .map(|key| wait(key.step(0).word(initial.wait_site), initial.inv))
+                .collect();
         }
         let mut next = Vec::with_capacity(cell.len);
         let mut failures = Vec::new();
@@ -203,7 +220,9 @@ impl Worker {
             frame.strings.scratch.rewind(0);
             regs.set(p.id, id);
             let factor = make(regs, &mut frame, p).and_then(|()| match initial.kind {
-                StateKind::Dynamic { pc, base } => sum(regs, &mut frame, initial, pc, base).map(factor),
+                StateKind::Dynamic { pc, base } => {
+                    sum(regs, &mut frame, initial, pc, base).map(factor)
+                }
                 _ => Ok(initial.inv),
             });
             row[0] = u64::from(p.initial);
@@ -237,7 +256,13 @@ impl Worker {
     /// Takes the subjects of cells through a window, with about `limit` attempts at most: where there
     /// would be more, the window ends earlier for the subjects that follow. Returns the tick up to
     /// which all were taken; records beyond it are put off by [`Worker::put_off`].
-    pub fn simulate(&mut self, program: &Program, window: &Window, limit: u64, cells: &mut [Cell]) -> u64 {
+    pub fn simulate(
+        &mut self,
+        program: &Program,
+        window: &Window,
+        limit: u64,
+        cells: &mut [Cell],
+    ) -> u64 {
         let used = window.buckets();
         for buckets in &mut self.buckets {
             if buckets.len() < used {
@@ -248,7 +273,8 @@ impl Worker {
         self.take_up(window);
         // Less than 2^40, so that adding an attempt number cannot overflow.
         let limit = limit.clamp(1, 1 << 40);
-        let mut reach = Reach { to: window.to, left: limit, refill: (limit / 8).max(256).min(limit) };
+        let mut reach =
+            Reach { to: window.to, left: limit, refill: (limit / 8).max(256).min(limit) };
         for cell in cells {
             let p = &program.populations[cell.population];
             if p.registers <= 256 {
@@ -445,7 +471,8 @@ impl Worker {
 
     /// Keeps the first failure in event order.
     fn fail(&mut self, program: &Program, failed: Failed) {
-        let Failed { population, id, tick, seq, transition, in_probability, stop, attributes } = failed;
+        let Failed { population, id, tick, seq, transition, in_probability, stop, attributes } =
+            failed;
         let place = program.populations[population].code.place(stop.pc);
         if let (Some(transition), false) = (transition, in_probability) {
             let first = place.and_then(|p| p.pos).unwrap_or(0);
@@ -479,7 +506,8 @@ impl Worker {
 fn collect(p: &PopulationProgram, cell: &mut Cell) {
     let old = cell.heap.take();
     let made = cell.made;
-    for row in cell.rows.chunks_mut(1 + p.row_words).filter(|row| made || row[0] >> STATE_BITS > 0) {
+    for row in cell.rows.chunks_mut(1 + p.row_words).filter(|row| made || row[0] >> STATE_BITS > 0)
+    {
         for i in &p.row_strings {
             row[1 + i] = cell.heap.moved(&old, row[1 + i]);
         }

@@ -10,7 +10,8 @@
 //! expression language itself defines.
 
 use crate::dist::{
-    Chance, Choice, Exponential, Lognormal, Normal, Pareto, Poisson, UniformDouble, UniformInt, Weighted, Zipf,
+    Chance, Choice, Exponential, Lognormal, Normal, Pareto, Poisson, UniformDouble, UniformInt,
+    Weighted, Zipf,
 };
 use crate::expr::func::{Part, Zone};
 use crate::expr::typed::{Draw, Op};
@@ -66,64 +67,179 @@ pub enum Ins {
     /// The end of an attempt's or a computation's code.
     End,
     /// `d = k`.
-    Const { d: R, k: u64 },
+    Const {
+        d: R,
+        k: u64,
+    },
     /// `d = a`.
-    Mov { d: R, a: R },
+    Mov {
+        d: R,
+        a: R,
+    },
     /// Goes on at `to`.
-    Jump { to: u32 },
+    Jump {
+        to: u32,
+    },
     /// Goes on at `to` where `c` is true.
-    JumpIf { c: R, to: u32 },
+    JumpIf {
+        c: R,
+        to: u32,
+    },
     /// Goes on at `to` where `c` is false.
-    JumpUnless { c: R, to: u32 },
+    JumpUnless {
+        c: R,
+        to: u32,
+    },
     /// Goes on at `base + c`; `c` outside `0..n` is an error.
-    JumpTable { c: R, n: u32, base: u32 },
+    JumpTable {
+        c: R,
+        n: u32,
+        base: u32,
+    },
     /// `d = tables[base + c]`; `c` is known to be in range.
-    Table { d: R, c: R, base: u32 },
+    Table {
+        d: R,
+        c: R,
+        base: u32,
+    },
     /// The attempt is blocked where `c` is false.
-    Guard { c: R },
+    Guard {
+        c: R,
+    },
     /// The attempt is blocked unless `a` and `b` compare so.
-    GuardInt { cmp: Cmp, a: R, b: R },
+    GuardInt {
+        cmp: Cmp,
+        a: R,
+        b: R,
+    },
     /// `d = a + b`, checked.
-    AddInt { d: R, a: R, b: R },
+    AddInt {
+        d: R,
+        a: R,
+        b: R,
+    },
     /// `d = a - b`, checked.
-    SubInt { d: R, a: R, b: R },
+    SubInt {
+        d: R,
+        a: R,
+        b: R,
+    },
     /// `d = a + k`, checked.
-    AddImm { d: R, a: R, k: i64 },
+    AddImm {
+        d: R,
+        a: R,
+        k: i64,
+    },
     /// `d = a + draw`, checked.
-    AddUniform { d: R, a: R, i: u32 },
+    AddUniform {
+        d: R,
+        a: R,
+        i: u32,
+    },
     /// `d` = whether `a` and `b` compare so.
-    CmpInt { cmp: Cmp, d: R, a: R, b: R },
+    CmpInt {
+        cmp: Cmp,
+        d: R,
+        a: R,
+        b: R,
+    },
     /// `d = a + b` of doubles, and so on.
-    AddDouble { d: R, a: R, b: R },
-    SubDouble { d: R, a: R, b: R },
-    MulDouble { d: R, a: R, b: R },
+    AddDouble {
+        d: R,
+        a: R,
+        b: R,
+    },
+    SubDouble {
+        d: R,
+        a: R,
+        b: R,
+    },
+    MulDouble {
+        d: R,
+        a: R,
+        b: R,
+    },
     /// `d` = a uniform int with constant ends.
-    Uniform { d: R, i: u32 },
+    Uniform {
+        d: R,
+        i: u32,
+    },
     /// `d` = a draw with constant arguments.
-    Sample { d: R, i: u32 },
+    Sample {
+        d: R,
+        i: u32,
+    },
     /// `d` = a draw with arguments in the registers from `a` on.
-    SampleArgs { d: R, a: R, n: u16, i: u32 },
+    SampleArgs {
+        d: R,
+        a: R,
+        n: u16,
+        i: u32,
+    },
     /// `d = op(a, b)`.
-    Op { op: Op, d: R, a: R, b: R },
+    Op {
+        op: Op,
+        d: R,
+        a: R,
+        b: R,
+    },
     /// `d` = a part of the timestamp `a` in the constant zone `i`.
-    Zoned { part: Part, d: R, a: R, i: u32 },
+    Zoned {
+        part: Part,
+        d: R,
+        a: R,
+        i: u32,
+    },
     /// `d` = whether the text `a` matches the constant pattern `i`.
-    MatchesConst { d: R, a: R, i: u32 },
+    MatchesConst {
+        d: R,
+        a: R,
+        i: u32,
+    },
     /// `d` = the event's id as text, for emit site `site`.
-    EventId { d: R, site: u32 },
+    EventId {
+        d: R,
+        site: u32,
+    },
     /// Moves the string in `d` to where it outlives the visit.
-    Keep { d: R },
+    Keep {
+        d: R,
+    },
     /// Fails where the double in `a` is not finite.
-    Finite { a: R },
+    Finite {
+        a: R,
+    },
     /// Counts an event of a site that not every attempt captures.
-    Count { site: u32 },
+    Count {
+        site: u32,
+    },
     /// Captures an event of a site whose slots are these registers; `last`: and ends.
-    Emit0 { site: u32, last: bool },
-    Emit1 { site: u32, a: R, last: bool },
-    Emit2 { site: u32, a: R, b: R, last: bool },
-    Emit3 { site: u32, a: R, b: R, c: R, last: bool },
+    Emit0 {
+        site: u32,
+        last: bool,
+    },
+    Emit1 {
+        site: u32,
+        a: R,
+        last: bool,
+    },
+    Emit2 {
+        site: u32,
+        a: R,
+        b: R,
+        last: bool,
+    },
+    Emit3 {
+        site: u32,
+        a: R,
+        b: R,
+        c: R,
+        last: bool,
+    },
     /// Captures an event of a site, slots as its list of registers says.
-    Emit { site: u32 },
+    Emit {
+        site: u32,
+    },
 }
 
 /// A draw with constant arguments.

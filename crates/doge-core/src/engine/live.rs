@@ -42,7 +42,9 @@ pub fn visit<'e>(expr: &'e TExpr, see: &mut impl FnMut(&'e TExpr)) {
 pub fn emitted<'m>(transition: &'m Transition, events: &[bool]) -> Vec<&'m TExpr> {
     let selected = transition.emits.iter().filter(|e| events[e.event]);
     selected
-        .flat_map(|e| e.when.iter().chain(&e.fields).chain([&e.key]).chain(&e.timestamp).chain(&e.headers))
+        .flat_map(|e| {
+            e.when.iter().chain(&e.fields).chain([&e.key]).chain(&e.timestamp).chain(&e.headers)
+        })
         .collect()
 }
 
@@ -58,7 +60,8 @@ pub struct Live {
 impl Live {
     /// The least fixed point of the rule in the module's head.
     pub fn of(population: &Population, events: &[bool]) -> Live {
-        let transitions: Vec<&Transition> = population.states.iter().flat_map(|s| &s.transitions).collect();
+        let transitions: Vec<&Transition> =
+            population.states.iter().flat_map(|s| &s.transitions).collect();
         let mut live = Live {
             attributes: vec![false; population.attributes.len()],
             lets: transitions.iter().map(|t| vec![false; t.lets.len()]).collect(),

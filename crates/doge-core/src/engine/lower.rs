@@ -9,8 +9,8 @@ mod expr;
 use super::code::{Cmp, Code, Ins, Place as Source, R};
 use super::live::{Live, visit};
 use super::program::{
-    Capture, NEVER, PopulationProgram, Selection, StateKind, StateProgram, TransitionProgram, assigned, literals, thresholds,
-    wait_factor,
+    Capture, NEVER, PopulationProgram, Selection, StateKind, StateProgram, TransitionProgram,
+    assigned, literals, thresholds, wait_factor,
 };
 use crate::batch::{Cell, Column, Layout, Site};
 use crate::draw::ScopeKey;
@@ -72,7 +72,10 @@ fn is_dear(expr: &TExpr) -> bool {
     let mut cost = 0;
     visit(expr, &mut |e| {
         cost += match &e.kind {
-            TKind::Draw { draw: Draw::UniformInt | Draw::UniformDouble | Draw::Chance | Draw::Choice, .. } => 2,
+            TKind::Draw {
+                draw: Draw::UniformInt | Draw::UniformDouble | Draw::Chance | Draw::Choice,
+                ..
+            } => 2,
             TKind::Draw { .. } => 10,
             _ => 1,
         }
@@ -96,7 +99,9 @@ fn is_constant(expr: &TExpr) -> Option<&Value> {
 
 fn reads(expr: &TExpr, attribute: usize) -> bool {
     let mut found = false;
-    visit(expr, &mut |e| found |= matches!(e.kind, TKind::Attr(i) | TKind::Old(i) if i == attribute));
+    visit(expr, &mut |e| {
+        found |= matches!(e.kind, TKind::Attr(i) | TKind::Old(i) if i == attribute)
+    });
     found
 }
 
@@ -110,7 +115,8 @@ impl<'m> Lower<'m> {
         layout: &'m mut Layout,
         captures: &'m mut Vec<Capture>,
     ) -> Self {
-        let constants = layout.constants.iter().enumerate().map(|(i, s)| (s.clone(), i as u64)).collect();
+        let constants =
+            layout.constants.iter().enumerate().map(|(i, s)| (s.clone(), i as u64)).collect();
         let population = &model.populations[index];
         Lower {
             model,
@@ -201,7 +207,11 @@ impl<'m> Lower<'m> {
                     program.thresholds.extend(thresholds(&units));
                     // Both are exact doubles, so the quotient is the double nearest to the exact sum.
                     let p = sum as f64 / PERCENT_100 as f64;
-                    if sum == 0 { (StateKind::Final, NEVER) } else { (StateKind::Literal, wait_factor(p)) }
+                    if sum == 0 {
+                        (StateKind::Final, NEVER)
+                    } else {
+                        (StateKind::Literal, wait_factor(p))
+                    }
                 }
                 None => (self.probabilities(state), 0.0),
             };
@@ -243,7 +253,8 @@ impl<'m> Lower<'m> {
         let mut strings = Vec::new();
         for (i, a) in population.attributes.iter().enumerate() {
             let text = a.ty.base == Base::String;
-            let stored = assigned[i] || (!text && is_constant(&a.init).is_none() && is_dear(&a.init));
+            let stored =
+                assigned[i] || (!text && is_constant(&a.init).is_none() && is_dear(&a.init));
             if self.live.attributes[i] && stored {
                 let r = self.take(words(a.ty));
                 if text {
@@ -337,9 +348,15 @@ impl<'m> Lower<'m> {
         if let Some(when) = &t.when {
             self.guard(when);
         }
-        let emits: Vec<(u32, &Emit)> =
-            t.emits.iter().enumerate().filter(|(_, e)| self.events[e.event]).map(|(i, e)| (i as u32, e)).collect();
-        let set: Vec<&(usize, TExpr)> = t.set.iter().filter(|(a, _)| self.live.attributes[*a]).collect();
+        let emits: Vec<(u32, &Emit)> = t
+            .emits
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| self.events[e.event])
+            .map(|(i, e)| (i as u32, e))
+            .collect();
+        let set: Vec<&(usize, TExpr)> =
+            t.set.iter().filter(|(a, _)| self.live.attributes[*a]).collect();
         self.save_old(&emits, &set);
         self.assign(&set);
         let mut total = 0;
@@ -347,11 +364,15 @@ impl<'m> Lower<'m> {
             total += self.emit(emit, pos, at, flat);
         }
         // An event that no jump passes over ends the attempt by itself.
-        let conditional = t.emits.iter().rev().find(|e| self.events[e.event]).is_some_and(|e| e.when.is_some());
+        let conditional =
+            t.emits.iter().rev().find(|e| self.events[e.event]).is_some_and(|e| e.when.is_some());
         if let (
             false,
             Some(
-                Ins::Emit0 { last, .. } | Ins::Emit1 { last, .. } | Ins::Emit2 { last, .. } | Ins::Emit3 { last, .. },
+                Ins::Emit0 { last, .. }
+                | Ins::Emit1 { last, .. }
+                | Ins::Emit2 { last, .. }
+                | Ins::Emit3 { last, .. },
             ),
         ) = (conditional, self.code.ins.last_mut())
         {
@@ -381,7 +402,13 @@ impl<'m> Lower<'m> {
     fn save_old(&mut self, emits: &[(u32, &'m Emit)], set: &[&(usize, TExpr)]) {
         let mut wanted = Vec::new();
         for (_, e) in emits {
-            let all = e.when.iter().chain(&e.fields).chain([&e.key]).chain(&e.timestamp).chain(&e.headers);
+            let all = e
+                .when
+                .iter()
+                .chain(&e.fields)
+                .chain([&e.key])
+                .chain(&e.timestamp)
+                .chain(&e.headers);
             all.for_each(|e| {
                 visit(e, &mut |e| {
                     if let TKind::Old(i) = e.kind {
@@ -412,8 +439,11 @@ impl<'m> Lower<'m> {
             let ty = self.population.attributes[*a].ty;
             let Place::Register(r) = self.attributes[*a] else { continue };
             // Nullable values take two writes, and a ternary may write before it reads.
-            let simple = !ty.nullable && !matches!(e.kind, TKind::If(..) | TKind::Coalesce(..) | TKind::Select(..));
-            let direct = simple && !set[i + 1..].iter().any(|(_, later)| reads(later, *a)) && !self.writes_early(e, *a);
+            let simple = !ty.nullable
+                && !matches!(e.kind, TKind::If(..) | TKind::Coalesce(..) | TKind::Select(..));
+            let direct = simple
+                && !set[i + 1..].iter().any(|(_, later)| reads(later, *a))
+                && !self.writes_early(e, *a);
             if direct {
                 self.expr(e, Some(r));
                 self.keep(ty, r);
@@ -472,7 +502,8 @@ impl<'m> Lower<'m> {
             Some(e) => self.column(e, &mut slots),
             None => Column { cell: Cell::Time, ty: Ty::of(Base::Timestamp) },
         };
-        let headers: Vec<Column> = emit.headers.iter().map(|e| self.column(e, &mut slots)).collect();
+        let headers: Vec<Column> =
+            emit.headers.iter().map(|e| self.column(e, &mut slots)).collect();
         let strings = slots.strings.clone();
         if skip.is_some() {
             self.push(Ins::Count { site });
@@ -486,7 +517,12 @@ impl<'m> Lower<'m> {
         });
         let slot_words = slots.registers.len();
         let always = skip.is_none();
-        self.captures.push(Capture { registers: slots.registers, population: self.index, transition: flat, always });
+        self.captures.push(Capture {
+            registers: slots.registers,
+            population: self.index,
+            transition: flat,
+            always,
+        });
         self.layout.sites.push(Site {
             event: emit.event,
             population: self.index,
@@ -518,10 +554,12 @@ impl<'m> Lower<'m> {
             TKind::Seq => Cell::Seq,
             TKind::Time => Cell::Time,
             TKind::EventId => Cell::EventId,
-            TKind::Attr(i) | TKind::Old(i) if matches!(&self.read[*i], Place::Const(v) if is_shown(v)) => match &self.read[*i] {
-                Place::Const(v) => Cell::Const(v.clone()),
-                _ => Cell::Id,
-            },
+            TKind::Attr(i) | TKind::Old(i) if matches!(&self.read[*i], Place::Const(v) if is_shown(v)) => {
+                match &self.read[*i] {
+                    Place::Const(v) => Cell::Const(v.clone()),
+                    _ => Cell::Id,
+                }
+            }
             TKind::Op(Op::UnixMs, args) if matches!(args[0].kind, TKind::Time) => Cell::TimeMs,
             TKind::Op(Op::IntToString, args) if matches!(args[0].kind, TKind::Id) => Cell::IdText,
             TKind::Op(Op::IntToString, args) => {
@@ -603,7 +641,9 @@ impl<'m> Lower<'m> {
     }
 
     fn patch(&mut self, at: usize, target: u32) {
-        if let Ins::Jump { to } | Ins::JumpIf { to, .. } | Ins::JumpUnless { to, .. } = &mut self.code.ins[at] {
+        if let Ins::Jump { to } | Ins::JumpIf { to, .. } | Ins::JumpUnless { to, .. } =
+            &mut self.code.ins[at]
+        {
             *to = target;
         }
     }

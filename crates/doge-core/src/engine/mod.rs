@@ -152,7 +152,8 @@ impl Engine {
                 cells.push(Cell::new(population, first, size.min(ids.count - first) as usize));
             }
         }
-        let words = program.populations.iter().map(|p| p.most_words as u64).max().unwrap_or(0).max(4);
+        let words =
+            program.populations.iter().map(|p| p.most_words as u64).max().unwrap_or(0).max(4);
         let fits = (tuning.buffer_bytes / (words * 8)).max(1);
         // As many as subjects makes the search for those due cheap; a million bounds memory and time.
         let goal = subjects.clamp(1 << 14, 1 << 20).min(fits / 4).max(1);
@@ -166,10 +167,25 @@ impl Engine {
                 program::StateKind::Dynamic { .. } => 1.0,
             }
         };
-        let rate: f64 =
-            program.populations.iter().zip(&program.layout.ids).map(|(p, ids)| first(p) * ids.count as f64).sum();
-        let mut engine =
-            Engine { program, cells, subjects, at: 0, length: 1, cut: 0, of_tick: 0, goal, tuning, words, put_off: false };
+        let rate: f64 = program
+            .populations
+            .iter()
+            .zip(&program.layout.ids)
+            .map(|(p, ids)| first(p) * ids.count as f64)
+            .sum();
+        let mut engine = Engine {
+            program,
+            cells,
+            subjects,
+            at: 0,
+            length: 1,
+            cut: 0,
+            of_tick: 0,
+            goal,
+            tuning,
+            words,
+            put_off: false,
+        };
         engine.length = engine.length_at(rate);
         engine
     }
@@ -274,7 +290,11 @@ impl Engine {
         let length = if rate > 0.0 { (self.goal as f64 / rate) as u64 } else { u64::MAX };
         // One tick for each bucket saves sorting, and is worth somewhat more frequent searches.
         let enough = (self.subjects / 16).max(1 << 11) as f64;
-        if length > MOST_BUCKETS && rate * MOST_BUCKETS as f64 >= enough { MOST_BUCKETS } else { length.max(1) }
+        if length > MOST_BUCKETS && rate * MOST_BUCKETS as f64 >= enough {
+            MOST_BUCKETS
+        } else {
+            length.max(1)
+        }
     }
 
     /// All workers have simulated `window` and reached the ticks `reached`: its end becomes the
@@ -319,7 +339,12 @@ impl Engine {
     ///
     /// # Errors
     /// The first failure in event order; all events before it are in the batch.
-    pub fn advance(&mut self, worker: &mut Worker, until: u64, batch: &mut EventBatch) -> Result<bool, Box<Failure>> {
+    pub fn advance(
+        &mut self,
+        worker: &mut Worker,
+        until: u64,
+        batch: &mut EventBatch,
+    ) -> Result<bool, Box<Failure>> {
         let program = self.program.clone();
         if self.at == 0 && self.cells.iter().all(Cell::is_new) {
             self.all(1).into_iter().for_each(|cells| worker.create(&program, cells));
@@ -332,7 +357,8 @@ impl Engine {
             window = Window::new(window.from, window.to.min(until), window.cells);
             let before: u64 = worker.attempts.iter().flatten().sum();
             let limit = self.limit(1);
-            let reached = worker.simulate(&program, &window, limit, &mut self.cells[window.cells.clone()]);
+            let reached =
+                worker.simulate(&program, &window, limit, &mut self.cells[window.cells.clone()]);
             self.settle(&mut window, &[reached], std::slice::from_mut(worker));
             let mut ordered = Ordered::default();
             let workers = [&*worker];

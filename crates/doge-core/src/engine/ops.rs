@@ -79,7 +79,9 @@ pub fn apply(op: Op, a: u64, b: u64, strings: &mut Strings<'_>) -> Result<u64, E
             let mut buf = TextBuf::new();
             strings.scratch.make(|out| out.push_str(func::double_text(fa, &mut buf)))
         }
-        Op::BoolToString => strings.scratch.make(|out| out.push_str(if a != 0 { "true" } else { "false" })),
+        Op::BoolToString => {
+            strings.scratch.make(|out| out.push_str(if a != 0 { "true" } else { "false" }))
+        }
         Op::TimestampToString => {
             let mut buf = TextBuf::new();
             strings.scratch.make(|out| out.push_str(func::timestamp_text(ia, &mut buf)))
@@ -153,7 +155,9 @@ pub fn sample_args(draw: Draw, call: Call, args: &[u64]) -> Result<u64, EvalErro
     let double = |i: usize| f64::from_bits(args.get(i).copied().unwrap_or(0));
     Ok(match draw {
         Draw::UniformInt => dist::UniformInt::new(int(0), int(1))?.sample(call) as u64,
-        Draw::UniformDouble => dist::UniformDouble::new(double(0), double(1))?.sample(call).to_bits(),
+        Draw::UniformDouble => {
+            dist::UniformDouble::new(double(0), double(1))?.sample(call).to_bits()
+        }
         Draw::Chance => u64::from(dist::Chance::new(double(0))?.sample(call)),
         Draw::Normal => dist::Normal::new(double(0), double(1))?.sample(call).to_bits(),
         Draw::Lognormal => dist::Lognormal::new(double(0), double(1))?.sample(call).to_bits(),

@@ -192,7 +192,9 @@ impl Program {
                 .populations
                 .iter()
                 .map(|p| {
-                    let triggers = |s: &crate::model::State| s.transitions.iter().map(|t| t.trigger.clone()).collect();
+                    let triggers = |s: &crate::model::State| {
+                        s.transitions.iter().map(|t| t.trigger.clone()).collect()
+                    };
                     p.states.iter().map(|s| (s.name.clone(), triggers(s))).collect()
                 })
                 .collect(),
@@ -203,7 +205,10 @@ impl Program {
         let mut populations = Vec::new();
         for (index, population) in model.populations.iter().enumerate() {
             if population.states.len() >= 1 << 20 {
-                return Err(format!("population {} has more than 1,048,575 states", population.name));
+                return Err(format!(
+                    "population {} has more than 1,048,575 states",
+                    population.name
+                ));
             }
             let live = Live::of(population, &selection.events);
             let lower = Lower::new(model, index, &live, selection, &mut layout, &mut captures);

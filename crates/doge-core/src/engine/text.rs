@@ -126,7 +126,13 @@ impl Scratch {
     }
 
     /// A handle to `a` followed by `b`, which may themselves lie here.
-    pub fn concat(&mut self, constants: &[String], heap: &Heap, a: u64, b: u64) -> Result<u64, EvalError> {
+    pub fn concat(
+        &mut self,
+        constants: &[String],
+        heap: &Heap,
+        a: u64,
+        b: u64,
+    ) -> Result<u64, EvalError> {
         let start = self.text.len();
         for handle in [a, b] {
             if handle & (CONST_TAG | HEAP_TAG) == 0 {

@@ -3,8 +3,8 @@
 //! The loop over instructions is the innermost of the project; rare operations are out of line.
 
 use super::code::{Code, Ins, R, Sampler};
-use super::program::Capture;
 use super::ops;
+use super::program::Capture;
 use super::text::{Heap, Scratch, Texts};
 use crate::batch::{CONST_TAG, Layout, SITE_BITS};
 use crate::dist::{Call, Uuid};
@@ -176,7 +176,9 @@ pub fn run<G: Registers>(
                 }
                 go!(base as usize + index as usize);
             }
-            Ins::Table { d, c, base } => regs.set(d, code.tables[base as usize + regs.get(c) as usize]),
+            Ins::Table { d, c, base } => {
+                regs.set(d, code.tables[base as usize + regs.get(c) as usize])
+            }
             Ins::Guard { c } => {
                 if regs.get(c) == 0 {
                     return Ok(Flow::Blocked);
@@ -201,7 +203,8 @@ pub fn run<G: Registers>(
             }
             Ins::AddUniform { d, a, i } => {
                 let (uniform, site) = &code.uniforms[i as usize];
-                let (x, y) = (regs.get(a) as i64, uniform.sample(Call { key: frame.key, site: *site }));
+                let (x, y) =
+                    (regs.get(a) as i64, uniform.sample(Call { key: frame.key, site: *site }));
                 checked!(d, x.checked_add(y), EvalError::IntOverflow('+', x, y));
             }
             Ins::CmpInt { cmp, d, a, b } => {
@@ -233,10 +236,12 @@ pub fn run<G: Registers>(
                     Err(e) => return Err(trap(pc!(), e)),
                 }
             }
-            Ins::Op { op, d, a, b } => match ops::apply(op, regs.get(a), regs.get(b), &mut frame.strings) {
-                Ok(v) => regs.set(d, v),
-                Err(e) => return Err(trap(pc!(), e)),
-            },
+            Ins::Op { op, d, a, b } => {
+                match ops::apply(op, regs.get(a), regs.get(b), &mut frame.strings) {
+                    Ok(v) => regs.set(d, v),
+                    Err(e) => return Err(trap(pc!(), e)),
+                }
+            }
             Ins::Zoned { part, d, a, i } => {
                 regs.set(d, code.zones[i as usize].part(part, regs.get(a) as i64) as u64);
             }
@@ -276,7 +281,11 @@ pub fn run<G: Registers>(
                 }
             }
             Ins::Emit1 { site, a, last } => {
-                bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second, regs.get(a)]);
+                bucket.extend_from_slice(&[
+                    frame.head | u64::from(site),
+                    frame.second,
+                    regs.get(a),
+                ]);
                 if last {
                     return Ok(Flow::Done);
                 }
@@ -289,7 +298,13 @@ pub fn run<G: Registers>(
                 }
             }
             Ins::Emit3 { site, a, b, c, last } => {
-                let record = [frame.head | u64::from(site), frame.second, regs.get(a), regs.get(b), regs.get(c)];
+                let record = [
+                    frame.head | u64::from(site),
+                    frame.second,
+                    regs.get(a),
+                    regs.get(b),
+                    regs.get(c),
+                ];
                 bucket.extend_from_slice(&record);
                 if last {
                     return Ok(Flow::Done);
@@ -355,8 +370,9 @@ fn sample(sampler: &Sampler, call: Call, strings: &mut Strings<'_>) -> u64 {
         Sampler::Weighted(d) => d.sample(call) as u64,
         Sampler::Uuid => {
             let uuid = Uuid.sample(call);
-            let made = strings.scratch.make(|text| text.extend(uuid.iter().map(|b| char::from(*b))));
+            let made =
+                strings.scratch.make(|text| text.extend(uuid.iter().map(|b| char::from(*b))));
             made.unwrap_or(CONST_TAG)
-        },
+        }
     }
 }

@@ -101,14 +101,16 @@ impl Walk<'_> {
         if seq == 0 && !self.made {
             state = p.initial as usize;
             self.frame.key = key.step(0);
-            make(regs, &mut self.frame, p).map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
+            make(regs, &mut self.frame, p)
+                .map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
         } else {
             for (r, w) in row[1..1 + width].iter().enumerate() {
                 regs.set(r as R, *w);
             }
             if let Some(pc) = p.derive {
                 self.frame.key = key.step(0);
-                derive(regs, &mut self.frame, pc).map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
+                derive(regs, &mut self.frame, pc)
+                    .map_err(|stop| self.failed(regs, id, tick, 0, None, stop))?;
             }
         }
         let mark = self.frame.strings.scratch.mark();
@@ -155,9 +157,11 @@ impl Walk<'_> {
                 }
             }
             let inv = match here.kind {
-                StateKind::Dynamic { pc, base } => sum(regs, &mut self.frame, here, pc, base)
-                    .map(factor)
-                    .map_err(|stop| self.failed(regs, id, tick, seq, Some((transition, true)), stop))?,
+                StateKind::Dynamic { pc, base } => {
+                    sum(regs, &mut self.frame, here, pc, base).map(factor).map_err(|stop| {
+                        self.failed(regs, id, tick, seq, Some((transition, true)), stop)
+                    })?
+                }
                 _ => here.inv,
             };
             let g = ln_unit(step.word(here.wait_site)) * inv;
@@ -243,7 +247,11 @@ fn derive<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Resul
 
 /// Initial values, stored and computed.
 #[inline(never)]
-pub fn make<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, p: &PopulationProgram) -> Result<(), Stop> {
+pub fn make<G: Registers>(
+    regs: &mut G,
+    frame: &mut Frame<'_>,
+    p: &PopulationProgram,
+) -> Result<(), Stop> {
     run(regs, frame, p.create)?;
     p.derive.map_or(Ok(()), |pc| run(regs, frame, pc))
 }
@@ -318,12 +326,23 @@ pub fn factor(sum: f64) -> f64 {
 }
 
 /// Live attributes of a subject as text, for the report of a failure.
-fn attribute_values<G: Registers>(p: &PopulationProgram, regs: &G, frame: &Frame<'_>) -> Vec<(String, String)> {
+fn attribute_values<G: Registers>(
+    p: &PopulationProgram,
+    regs: &G,
+    frame: &Frame<'_>,
+) -> Vec<(String, String)> {
     use super::lower::Place;
     let shown = |place: &Place, ty: crate::value::Ty| match place {
-        Place::Register(r) => Some(super::ops::show(ty, regs.get(*r), ty.nullable && regs.get(r + 1) == 1, &frame.strings)),
+        Place::Register(r) => Some(super::ops::show(
+            ty,
+            regs.get(*r),
+            ty.nullable && regs.get(r + 1) == 1,
+            &frame.strings,
+        )),
         _ => None,
     };
-    p.attributes.iter().filter_map(|(name, ty, place)| Some((name.clone(), shown(place, *ty)?))).collect()
+    p.attributes
+        .iter()
+        .filter_map(|(name, ty, place)| Some((name.clone(), shown(place, *ty)?)))
+        .collect()
 }
-

@@ -84,9 +84,7 @@ mod tests {
             include_str!("tests/lists.rs"),
         );
         let codes = |text: &'static str| -> BTreeSet<&str> {
-            text.match_indices("\"E0")
-                .filter_map(|(i, _)| text.get(i + 1..i + 6))
-                .collect()
+            text.match_indices("\"E0").filter_map(|(i, _)| text.get(i + 1..i + 6)).collect()
         };
         let listed: BTreeSet<&str> = CODES.iter().map(|(code, _)| *code).collect();
         assert_eq!(listed.len(), CODES.len());

@@ -67,10 +67,7 @@ pub fn eval(e: &TExpr, scope: &mut Scope) -> Result<Value, EvalError> {
         TKind::Time => Ok(Value::Timestamp(scope.time_ms)),
         TKind::EventId => Ok(Value::String(scope.event_id.to_owned())),
         TKind::Op(op, args) => {
-            let args = args
-                .iter()
-                .map(|a| eval(a, scope))
-                .collect::<Result<Vec<_>, _>>()?;
+            let args = args.iter().map(|a| eval(a, scope)).collect::<Result<Vec<_>, _>>()?;
             apply(*op, &args)
         }
         TKind::And(a, b) => Ok(Value::Bool(truth(a, scope)? && truth(b, scope)?)),
@@ -106,12 +103,7 @@ pub fn eval(e: &TExpr, scope: &mut Scope) -> Result<Value, EvalError> {
             scope.locals[*slot] = Some(value);
             eval(body, scope)
         }
-        TKind::Local(slot) => scope
-            .locals
-            .get(*slot)
-            .cloned()
-            .flatten()
-            .ok_or(EvalError::Untyped),
+        TKind::Local(slot) => scope.locals.get(*slot).cloned().flatten().ok_or(EvalError::Untyped),
         TKind::Draw { draw, site, args } => self::draw(*draw, *site, args, scope),
     }
 }
@@ -128,10 +120,7 @@ fn truth(e: &TExpr, scope: &mut Scope) -> Result<bool, EvalError> {
 }
 
 fn draw(draw: Draw, site: u64, args: &[TExpr], scope: &mut Scope) -> Result<Value, EvalError> {
-    let call = Call {
-        key: scope.step,
-        site,
-    };
+    let call = Call { key: scope.step, site };
     match draw {
         Draw::Choice => {
             let i = draws::choice_index(call, args.len())?;
@@ -149,10 +138,7 @@ fn draw(draw: Draw, site: u64, args: &[TExpr], scope: &mut Scope) -> Result<Valu
             eval(&args[2 * i + 1], scope)
         }
         _ => {
-            let args = args
-                .iter()
-                .map(|a| eval(a, scope))
-                .collect::<Result<Vec<_>, _>>()?;
+            let args = args.iter().map(|a| eval(a, scope)).collect::<Result<Vec<_>, _>>()?;
             draws::draw_value(draw, call, &args)
         }
     }

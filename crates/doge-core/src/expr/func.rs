@@ -94,11 +94,9 @@ impl fmt::Display for EvalError {
             EvalError::DivisionByZero(op, a) => {
                 write!(f, "{a} {op} 0: an int cannot be divided by zero")
             }
-            EvalError::DoubleToInt(v) => write!(
-                f,
-                "int({}): no int of 64 bits is near that",
-                double_text(*v, &mut buf)
-            ),
+            EvalError::DoubleToInt(v) => {
+                write!(f, "int({}): no int of 64 bits is near that", double_text(*v, &mut buf))
+            }
             EvalError::TimestampRange(op, t, d) => {
                 let mut other = TextBuf::new();
                 let (t, d) = (timestamp_text(*t, &mut buf), duration_text(*d, &mut other));
@@ -126,25 +124,28 @@ impl fmt::Display for EvalError {
                     "index {i} is outside a list of {len} value{}",
                     if *len == 1 { "" } else { "s" }
                 )?;
-                if *len > 0 {
-                    write!(f, "; indexes are from 0 to {}", len - 1)
-                } else {
-                    Ok(())
-                }
+                if *len > 0 { write!(f, "; indexes are from 0 to {}", len - 1) } else { Ok(()) }
             }
-            EvalError::TextTooLong(len) => write!(
-                f,
-                "a text of {len} bytes is too long; the limit is {MAX_TEXT}"
-            ),
+            EvalError::TextTooLong(len) => {
+                write!(f, "a text of {len} bytes is too long; the limit is {MAX_TEXT}")
+            }
             EvalError::Argument(e) => e.fmt(f),
             EvalError::NotFinite(v) => {
-                write!(f, "{} cannot be written: a double in an event must be finite", double_text(*v, &mut buf))
+                write!(
+                    f,
+                    "{} cannot be written: a double in an event must be finite",
+                    double_text(*v, &mut buf)
+                )
             }
             EvalError::Probability(v) => {
                 write!(f, "a probability of {}% is not within 0%..100%", double_text(*v, &mut buf))
             }
             EvalError::ProbabilitySum(v) => {
-                write!(f, "the state's probabilities sum to {}%, over 100%", double_text(*v, &mut buf))
+                write!(
+                    f,
+                    "the state's probabilities sum to {}%, over 100%",
+                    double_text(*v, &mut buf)
+                )
             }
             EvalError::Untyped => f.write_str("the expression was not checked"),
         }
@@ -156,11 +157,7 @@ struct Signed(i64);
 
 impl fmt::Display for Signed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 0 {
-            write!(f, "({})", self.0)
-        } else {
-            write!(f, "{}", self.0)
-        }
+        if self.0 < 0 { write!(f, "({})", self.0) } else { write!(f, "{}", self.0) }
     }
 }
 
@@ -172,10 +169,7 @@ impl TextError {
             TextError::Double => write!(f, "{text} is not a number"),
             TextError::Bool => write!(f, "{text} is neither 'true' nor 'false'"),
             TextError::Timestamp => {
-                write!(
-                    f,
-                    "{text} is not an instant; write it as '2022-02-11T03:21:48Z'"
-                )
+                write!(f, "{text} is not an instant; write it as '2022-02-11T03:21:48Z'")
             }
             TextError::TimestampZone => {
                 write!(
@@ -183,22 +177,17 @@ impl TextError {
                     "{text} has no time zone; end it with 'Z' (UTC) or an offset such as '+01:00'"
                 )
             }
-            TextError::TimestampDate => write!(
-                f,
-                "{text} is a date without a time; write it as '2022-02-11T00:00:00Z'"
-            ),
+            TextError::TimestampDate => {
+                write!(f, "{text} is a date without a time; write it as '2022-02-11T00:00:00Z'")
+            }
             TextError::TimestampField => write!(f, "{text} is no date and time that exists"),
             TextError::TimestampRange => write!(f, "{text} is outside the years 1..9999"),
             TextError::Finer => write!(f, "{text} is finer than a millisecond"),
-            TextError::Duration => write!(
-                f,
-                "{text} is not a duration; write it as '90s', '1h30m' or '250ms'"
-            ),
+            TextError::Duration => {
+                write!(f, "{text} is not a duration; write it as '90s', '1h30m' or '250ms'")
+            }
             TextError::DurationUnit => {
-                write!(
-                    f,
-                    "{text} has no unit; write 'ms', 's', 'm', 'h' or 'd' behind each number"
-                )
+                write!(f, "{text} has no unit; write 'ms', 's', 'm', 'h' or 'd' behind each number")
             }
             TextError::DurationRange => write!(f, "{text} is beyond 64 bits of milliseconds"),
             TextError::Zone => {
@@ -305,11 +294,7 @@ pub fn abs_int(a: i64) -> Result<i64, EvalError> {
 #[inline]
 pub fn double_to_int(v: f64) -> Result<i64, EvalError> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if v > -LIMIT && v < LIMIT {
-        Ok(v as i64)
-    } else {
-        Err(EvalError::DoubleToInt(v))
-    }
+    if v > -LIMIT && v < LIMIT { Ok(v as i64) } else { Err(EvalError::DoubleToInt(v)) }
 }
 
 /// `int(text)`: decimal, with or without a sign.
@@ -325,8 +310,7 @@ pub fn string_to_int(text: &str) -> Result<i64, EvalError> {
 /// # Errors
 /// Anything else.
 pub fn string_to_double(text: &str) -> Result<f64, EvalError> {
-    text.parse()
-        .map_err(|_| text_error(TextError::Double, text))
+    text.parse().map_err(|_| text_error(TextError::Double, text))
 }
 
 /// `bool(text)`: `true`, `True`, `TRUE`, `t`, `1` and their opposites.
@@ -348,11 +332,7 @@ pub fn string_to_bool(text: &str) -> Result<bool, EvalError> {
 #[inline]
 pub fn check_concat(a: usize, b: usize) -> Result<(), EvalError> {
     let len = a.saturating_add(b);
-    if len > MAX_TEXT {
-        Err(EvalError::TextTooLong(len))
-    } else {
-        Ok(())
-    }
+    if len > MAX_TEXT { Err(EvalError::TextTooLong(len)) } else { Ok(()) }
 }
 
 /// `size(text)`: its code points.
@@ -409,9 +389,8 @@ pub const MAX_DIGITS: i64 = 15;
 /// nearer end (the checker refuses them).
 #[inline]
 pub fn round_digits(x: f64, d: i64) -> f64 {
-    const POWERS: [f64; 16] = [
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-    ];
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
     let power = POWERS[d.clamp(0, MAX_DIGITS) as usize];
     libm::round(x * power) / power
 }
@@ -426,11 +405,7 @@ pub struct TextBuf {
 impl TextBuf {
     /// Empty.
     pub fn new() -> Self {
-        TextBuf {
-            double: zmij::Buffer::new(),
-            int: itoa::Buffer::new(),
-            bytes: [0; 40],
-        }
+        TextBuf { double: zmij::Buffer::new(), int: itoa::Buffer::new(), bytes: [0; 40] }
     }
 }
 
@@ -520,10 +495,7 @@ mod tests {
         assert_eq!(parse_duration("-9223372036854775.808s"), Ok(i64::MIN));
         assert_eq!(
             parse_duration("9223372036854775.808s"),
-            Err(text_error(
-                TextError::DurationRange,
-                "9223372036854775.808s"
-            ))
+            Err(text_error(TextError::DurationRange, "9223372036854775.808s"))
         );
         assert_eq!(timestamp(MIN_TIMESTAMP_MS), "0001-01-01T00:00:00.000Z");
         assert_eq!(timestamp(MAX_TIMESTAMP_MS), "9999-12-31T23:59:59.999Z");
@@ -535,13 +507,7 @@ mod tests {
     #[test]
     fn parts_agree_with_another_calendar() {
         use proptest::prelude::*;
-        let zones = [
-            "UTC",
-            "Europe/Warsaw",
-            "America/New_York",
-            "Asia/Kathmandu",
-            "Pacific/Apia",
-        ];
+        let zones = ["UTC", "Europe/Warsaw", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"];
         proptest!(ProptestConfig::with_cases(3000), |(t in MIN_TIMESTAMP_MS..=MAX_TIMESTAMP_MS, z in 0..5usize)| {
             let at = jiff::Timestamp::from_millisecond(t).unwrap();
             let there = at.to_zoned_datetime(jiff::tz::TimeZone::get(zones[z]).unwrap());
@@ -586,11 +552,7 @@ mod tests {
             ("9999-12-31T23:59:59-00:01", TimestampRange),
             ("２022-02-11T03:21:48Z", Timestamp),
         ] {
-            assert_eq!(
-                parse_timestamp(text),
-                Err(text_error(error, text)),
-                "{text}"
-            );
+            assert_eq!(parse_timestamp(text), Err(text_error(error, text)), "{text}");
         }
         for (text, error) in [
             ("", Duration),
@@ -608,10 +570,7 @@ mod tests {
         ] {
             assert_eq!(parse_duration(text), Err(text_error(error, text)), "{text}");
         }
-        assert_eq!(
-            parse_timestamp("2024-02-29T03:21:48.000000Z"),
-            Ok(1_709_176_908_000)
-        );
+        assert_eq!(parse_timestamp("2024-02-29T03:21:48.000000Z"), Ok(1_709_176_908_000));
         assert_eq!(parse_duration("1000us"), Ok(1));
         assert_eq!(parse_duration("1d2h3m4.5s6ms"), Ok(93_784_506));
         assert_eq!(parse_duration("0"), Ok(0));
@@ -620,9 +579,6 @@ mod tests {
     #[test]
     fn text_cannot_grow_without_bound() {
         assert!(check_concat(MAX_TEXT, 0).is_ok());
-        assert_eq!(
-            check_concat(MAX_TEXT, 1),
-            Err(EvalError::TextTooLong(MAX_TEXT + 1))
-        );
+        assert_eq!(check_concat(MAX_TEXT, 1), Err(EvalError::TextTooLong(MAX_TEXT + 1)));
     }
 }

@@ -329,8 +329,10 @@ impl Lexer<'_> {
         let start = self.at;
         let sign = char::from(self.byte(0));
         let step = rest.starts_with("++") || rest.trim_end() == "--";
-        let assigns = self.out.is_empty() && self.byte(1) == b'=' && matches!(sign, '+' | '-' | '*' | '/');
-        if !step && !(assigns && self.byte(2) != b'=') {
+        let assigns =
+            self.out.is_empty() && self.byte(1) == b'=' && matches!(sign, '+' | '-' | '*' | '/');
+        let lone = assigns && self.byte(2) != b'=';
+        if !step && !lone {
             return false;
         }
         let help = match self.out.last() {

@@ -46,8 +46,7 @@ pub fn sub_timestamp(a: i64, b: i64) -> i64 {
 /// A result beyond 64 bits of milliseconds.
 #[inline]
 pub fn add_duration(a: i64, b: i64) -> Result<i64, EvalError> {
-    a.checked_add(b)
-        .ok_or(EvalError::DurationOverflow('+', a, b))
+    a.checked_add(b).ok_or(EvalError::DurationOverflow('+', a, b))
 }
 
 /// Duration - duration.
@@ -56,8 +55,7 @@ pub fn add_duration(a: i64, b: i64) -> Result<i64, EvalError> {
 /// A result beyond 64 bits of milliseconds.
 #[inline]
 pub fn sub_duration(a: i64, b: i64) -> Result<i64, EvalError> {
-    a.checked_sub(b)
-        .ok_or(EvalError::DurationOverflow('-', a, b))
+    a.checked_sub(b).ok_or(EvalError::DurationOverflow('-', a, b))
 }
 
 /// `int(t)`: whole seconds since the epoch, rounded down.
@@ -174,10 +172,7 @@ impl Zone {
                 return Err(error());
             }
             let number = |t: &str| {
-                t.bytes()
-                    .all(|b| b.is_ascii_digit())
-                    .then(|| t.parse::<i64>().ok())
-                    .flatten()
+                t.bytes().all(|b| b.is_ascii_digit()).then(|| t.parse::<i64>().ok()).flatten()
             };
             return match (number(digits), number(minutes)) {
                 (Some(h @ 0..=23), Some(m @ 0..=59)) => {
@@ -217,9 +212,10 @@ impl Zone {
 
 /// Digits at `at` as a number, `None` where one is not a digit.
 fn number(bytes: &[u8], at: std::ops::Range<usize>) -> Option<i64> {
-    bytes.get(at)?.iter().try_fold(0, |n, b| {
-        b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0'))
-    })
+    bytes
+        .get(at)?
+        .iter()
+        .try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
 }
 
 /// `timestamp(text)`: an RFC 3339 instant to the millisecond.
@@ -243,13 +239,10 @@ fn parse_instant(text: &str) -> Result<i64, TextError> {
         Some(b'T' | b't' | b' ') => 11,
         _ => return Err(TextError::Timestamp),
     };
-    let time = number(b, t..t + 2)
-        .zip(number(b, t + 3..t + 5))
-        .filter(|_| shape(t + 2, b':'));
+    let time = number(b, t..t + 2).zip(number(b, t + 3..t + 5)).filter(|_| shape(t + 2, b':'));
     let (hour, minute) = time.ok_or(TextError::Timestamp)?;
-    let second = number(b, t + 6..t + 8)
-        .filter(|_| shape(t + 5, b':'))
-        .ok_or(TextError::Timestamp)?;
+    let second =
+        number(b, t + 6..t + 8).filter(|_| shape(t + 5, b':')).ok_or(TextError::Timestamp)?;
     let mut at = t + 8;
     let mut ms = 0;
     let mut finer = false;
@@ -274,9 +267,7 @@ fn parse_instant(text: &str) -> Result<i64, TextError> {
         [] => return Err(TextError::TimestampZone),
         [b'Z' | b'z'] => 0,
         [sign @ (b'+' | b'-'), rest @ ..] if rest.len() == 5 && rest[2] == b':' => {
-            let (h, m) = number(rest, 0..2)
-                .zip(number(rest, 3..5))
-                .ok_or(TextError::Timestamp)?;
+            let (h, m) = number(rest, 0..2).zip(number(rest, 3..5)).ok_or(TextError::Timestamp)?;
             if h > 23 || m > 59 {
                 return Err(TextError::TimestampField);
             }

@@ -21,19 +21,11 @@ pub struct LiteralError {
 }
 
 fn error<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, LiteralError> {
-    Err(LiteralError {
-        message: message.into(),
-        help: help.into(),
-    })
+    Err(LiteralError { message: message.into(), help: help.into() })
 }
 
-const UNITS: [(&str, i64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, i64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// A duration in milliseconds: whole numbers with the units `d`, `h`, `m`, `s`, `ms`, each at most
 /// once and the largest first, as in `250ms`, `90s`, `1h30m`, `7d`. Never negative.
@@ -88,10 +80,7 @@ pub fn duration(text: &str) -> Result<i64, LiteralError> {
                     Ok(_) => format!("write `{}`", shown(&joined)),
                     Err(e) => e.help,
                 };
-                return error(
-                    format!("the duration `{}` has a space in it", shown(text)),
-                    help,
-                );
+                return error(format!("the duration `{}` has a space in it", shown(text)), help);
             }
             return bad();
         }
@@ -105,10 +94,7 @@ pub fn duration(text: &str) -> Result<i64, LiteralError> {
             );
         }
         last = Some(rank);
-        let part = number
-            .parse::<i64>()
-            .ok()
-            .and_then(|n| n.checked_mul(UNITS[rank].1));
+        let part = number.parse::<i64>().ok().and_then(|n| n.checked_mul(UNITS[rank].1));
         let Some(sum) = part.and_then(|p| p.checked_add(total)) else {
             return error(
                 format!("the duration `{}` is too long", shown(text)),
@@ -144,14 +130,7 @@ fn unknown_unit(text: &str, number: &str, unit: &str) -> Result<i64, LiteralErro
         }
         _ => KNOWN.into(),
     };
-    error(
-        format!(
-            "`{}` in the duration `{}` is not a unit",
-            shown(unit),
-            shown(text)
-        ),
-        help,
-    )
+    error(format!("`{}` in the duration `{}` is not a unit", shown(unit), shown(text)), help)
 }
 
 /// An instant in milliseconds since the epoch: RFC 3339 with a zone (`2022-02-11T03:21:48Z`,
@@ -165,13 +144,7 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
         if (MIN_INSTANT_MS..=MAX_INSTANT_MS).contains(&ms) {
             Ok(ms)
         } else {
-            error(
-                format!(
-                    "the instant `{}` is outside the years 1 to 9999",
-                    shown(text)
-                ),
-                FORM,
-            )
+            error(format!("the instant `{}` is outside the years 1 to 9999", shown(text)), FORM)
         }
     };
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -181,13 +154,7 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
     let b = text.as_bytes();
     let shape = |from: usize, pattern: &str| {
         pattern.bytes().enumerate().all(|(i, p)| {
-            b.get(from + i).is_some_and(|c| {
-                if p == b'0' {
-                    c.is_ascii_digit()
-                } else {
-                    *c == p
-                }
-            })
+            b.get(from + i).is_some_and(|c| if p == b'0' { c.is_ascii_digit() } else { *c == p })
         })
     };
     if !shape(0, "0000-00-00") {
@@ -228,11 +195,8 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
                 "timestamps are whole milliseconds: write at most three decimals",
             );
         }
-        millis = decimals
-            .bytes()
-            .chain(*b"000")
-            .take(3)
-            .fold(0, |n, d| n * 10 + i64::from(d - b'0'));
+        millis =
+            decimals.bytes().chain(*b"000").take(3).fold(0, |n, d| n * 10 + i64::from(d - b'0'));
     }
     let zone = &text[i..];
     let offset_min = match zone {
@@ -240,10 +204,7 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
         "" => {
             return error(
                 format!("the instant `{}` has no zone", shown(text)),
-                format!(
-                    "write `{date}T{}Z` for UTC, or the offset: `+01:00`",
-                    &text[11..i]
-                ),
+                format!("write `{date}T{}Z` for UTC, or the offset: `+01:00`", &text[11..i]),
             );
         }
         _ if zone.len() == 6 && (shape(i, "+00:00") || shape(i, "-00:00")) => {
@@ -255,10 +216,7 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
         }
         _ => {
             return error(
-                format!(
-                    "the zone `{}` of the instant is not understood",
-                    shown(zone.trim())
-                ),
+                format!("the zone `{}` of the instant is not understood", shown(zone.trim())),
                 "end it with `Z` for UTC or with an offset like `+01:00`",
             );
         }
@@ -266,22 +224,12 @@ pub fn instant(text: &str) -> Result<i64, LiteralError> {
     if b[10] == b' ' {
         return error(
             format!("the instant `{}` has a space in it", shown(text)),
-            format!(
-                "write `T` between date and time: `{date}T{}`",
-                shown(&text[11..])
-            ),
+            format!("write `T` between date and time: `{date}T{}`", shown(&text[11..])),
         );
     }
-    let (year, month, day) = (
-        number(&text[..4]),
-        number(&text[5..7]),
-        number(&text[8..10]),
-    );
-    let (hour, minute, second) = (
-        number(&text[11..13]),
-        number(&text[14..16]),
-        number(&text[17..19]),
-    );
+    let (year, month, day) = (number(&text[..4]), number(&text[5..7]), number(&text[8..10]));
+    let (hour, minute, second) =
+        (number(&text[11..13]), number(&text[14..16]), number(&text[17..19]));
     if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return error(
             format!("there is no day `{date}`"),
@@ -346,10 +294,7 @@ pub fn int(text: &str) -> Result<i64, LiteralError> {
 /// Where the text is none.
 pub fn count(text: &str) -> Result<u64, LiteralError> {
     if text.starts_with('-') && text[1..].bytes().all(|b| b.is_ascii_digit()) && text.len() > 1 {
-        return error(
-            format!("`{}` is negative", shown(text)),
-            "write a whole number from 0 up",
-        );
+        return error(format!("`{}` is negative", shown(text)), "write a whole number from 0 up");
     }
     whole(text, text)?;
     text.parse::<i64>().map(|n| n as u64).or_else(|_| {
@@ -384,10 +329,7 @@ fn whole(text: &str, digits: &str) -> Result<(), LiteralError> {
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(());
     }
-    let bare: String = digits
-        .chars()
-        .filter(|c| !matches!(c, '_' | ',' | ' ' | '\''))
-        .collect();
+    let bare: String = digits.chars().filter(|c| !matches!(c, '_' | ',' | ' ' | '\'')).collect();
     let help = if !bare.is_empty() && bare.len() < 20 && bare.bytes().all(|b| b.is_ascii_digit()) {
         format!("write the digits alone: `{bare}`")
     } else {
@@ -403,10 +345,7 @@ fn whole(text: &str, digits: &str) -> Result<(), LiteralError> {
 fn suffixed(text: &str) -> Option<i64> {
     let lower = text.to_ascii_lowercase();
     for (suffix, factor) in [("k", 1_000i64), ("m", 1_000_000), ("g", 1_000_000_000)] {
-        if let Some(n) = lower
-            .strip_suffix(suffix)
-            .and_then(|n| n.parse::<i64>().ok())
-        {
+        if let Some(n) = lower.strip_suffix(suffix).and_then(|n| n.parse::<i64>().ok()) {
             return n.checked_mul(factor);
         }
     }
@@ -419,9 +358,7 @@ fn suffixed(text: &str) -> Option<i64> {
 /// # Errors
 /// Where the text is none, or beyond the range of doubles.
 pub fn double(text: &str) -> Result<f64, LiteralError> {
-    let known = text
-        .bytes()
-        .all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    let known = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>() {
         Ok(x) if known && x.is_finite() => Ok(x),
         Ok(_) if known => error(
@@ -487,18 +424,12 @@ pub fn percent(text: &str) -> Option<Result<u64, LiteralError>> {
     }
     if decimals.len() > 12 {
         return Some(error(
-            format!(
-                "the probability `{}` has more than 12 decimals",
-                shown(text)
-            ),
+            format!("the probability `{}` has more than 12 decimals", shown(text)),
             "write at most 12 decimals; a finer one can be an expression in percent, without the sign",
         ));
     }
-    let units = whole
-        .parse::<u64>()
-        .ok()
-        .and_then(|w| w.checked_mul(1_000_000_000_000))
-        .and_then(|w| {
+    let units =
+        whole.parse::<u64>().ok().and_then(|w| w.checked_mul(1_000_000_000_000)).and_then(|w| {
             let fraction = decimals.bytes().chain(std::iter::repeat(b'0')).take(12);
             w.checked_add(fraction.fold(0, |n, d| n * 10 + u64::from(d - b'0')))
         });
@@ -550,14 +481,8 @@ mod tests {
     fn instants() {
         assert_eq!(instant("1970-01-01T00:00:00Z"), Ok(0));
         assert_eq!(instant("2022-02-11T03:21:48Z"), Ok(1_644_549_708_000));
-        assert_eq!(
-            instant("2022-02-11T04:21:48.250+01:00"),
-            Ok(1_644_549_708_250)
-        );
-        assert_eq!(
-            instant("2022-02-11T03:21:48.250000Z"),
-            Ok(1_644_549_708_250)
-        );
+        assert_eq!(instant("2022-02-11T04:21:48.250+01:00"), Ok(1_644_549_708_250));
+        assert_eq!(instant("2022-02-11T03:21:48.250000Z"), Ok(1_644_549_708_250));
         assert_eq!(instant("0001-01-01T00:00:00Z"), Ok(MIN_INSTANT_MS));
         assert_eq!(instant("9999-12-31T23:59:59.999Z"), Ok(MAX_INSTANT_MS));
         assert_eq!(instant("-5"), Ok(-5));
@@ -589,18 +514,9 @@ mod tests {
     #[test]
     fn numbers() {
         assert_eq!(count("1000000"), Ok(1_000_000));
-        assert_eq!(
-            count("1_000_000").unwrap_err().help,
-            "write the digits alone: `1000000`"
-        );
-        assert_eq!(
-            count("10k").unwrap_err().help,
-            "write it in digits: `10000`"
-        );
-        assert_eq!(
-            count("1e6").unwrap_err().help,
-            "write it in digits: `1000000`"
-        );
+        assert_eq!(count("1_000_000").unwrap_err().help, "write the digits alone: `1000000`");
+        assert_eq!(count("10k").unwrap_err().help, "write it in digits: `10000`");
+        assert_eq!(count("1e6").unwrap_err().help, "write it in digits: `1000000`");
         assert!(
             count("9223372036854775808").is_err() && count("-1").is_err() && count("").is_err()
         );

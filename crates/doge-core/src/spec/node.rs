@@ -38,10 +38,7 @@ impl Node {
     /// The text of an unquoted scalar: what may be a number or a bool.
     pub fn as_plain(&self) -> Option<&str> {
         match &self.kind {
-            NodeKind::Scalar {
-                text,
-                quoted: false,
-            } => Some(text),
+            NodeKind::Scalar { text, quoted: false } => Some(text),
             _ => None,
         }
     }
@@ -57,10 +54,7 @@ impl Node {
 
     /// The value of a key, where it is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
-        self.as_mapping()?
-            .iter()
-            .find(|(k, _)| k.value == key)
-            .map(|(_, v)| v)
+        self.as_mapping()?.iter().find(|(k, _)| k.value == key).map(|(_, v)| v)
     }
 
     /// Whether a problem with it was reported already; nothing more is to be said of it.
@@ -115,11 +109,8 @@ pub fn known_entries<'n>(
         if keys.known.contains(&name) {
             out.push((key, node));
         } else if let Some((_, today)) = keys.later.iter().find(|(k, _)| *k == name) {
-            let mut d = Diagnostic::error(
-                later_code,
-                key.span,
-                format!("`{name}` is not supported yet"),
-            );
+            let mut d =
+                Diagnostic::error(later_code, key.span, format!("`{name}` is not supported yet"));
             if !today.is_empty() {
                 d = d.help(*today);
             }
@@ -139,11 +130,8 @@ pub fn unknown_key(
     code: &'static str,
 ) -> Diagnostic {
     let name = key.value.as_str();
-    let d = Diagnostic::error(
-        code,
-        key.span,
-        format!("{} has no key `{}`", keys.what, shown(name)),
-    );
+    let d =
+        Diagnostic::error(code, key.span, format!("{} has no key `{}`", keys.what, shown(name)));
     let free = keys.known.iter().copied().filter(|k| !present.contains(k));
     let folded = name.to_ascii_lowercase();
     if let Some((_, instead)) = keys.instead.iter().find(|(k, _)| *k == folded) {

@@ -68,11 +68,9 @@ impl Spec {
             };
             match index {
                 Some(i) => self.subjects[i].count = Some(Spanned::new(*count, given)),
-                None => diags.push(unknown(
-                    "population",
-                    name.as_deref().unwrap_or_default(),
-                    names(),
-                )),
+                None => {
+                    diags.push(unknown("population", name.as_deref().unwrap_or_default(), names()))
+                }
             }
         }
         for (name, text) in &overrides.params {
@@ -95,28 +93,17 @@ impl Spec {
                 }
             }
         }
-        if diags.0.is_empty() {
-            Ok(())
-        } else {
-            Err(diags)
-        }
+        if diags.0.is_empty() { Ok(()) } else { Err(diags) }
     }
 }
 
 fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
-    let d = Diagnostic::general(
-        "E0220",
-        format!("the model has no {what} `{}`", shown(name)),
-    );
+    let d = Diagnostic::general("E0220", format!("the model has no {what} `{}`", shown(name)));
     if let Some(meant) = nearest(name, names.clone()) {
         return d.help(format!("did you mean `{meant}`?"));
     }
     let list: Vec<String> = names.take(20).map(|n| format!("`{n}`")).collect();
-    if list.is_empty() {
-        d
-    } else {
-        d.help(format!("it has {}", list.join(", ")))
-    }
+    if list.is_empty() { d } else { d.help(format!("it has {}", list.join(", "))) }
 }
 
 /// A text as a value of the same type as the model's.
@@ -148,18 +135,12 @@ mod tests {
 
     fn param(name: &str, text: &str) -> Result<Value, String> {
         let mut spec = spec();
-        let overrides = Overrides {
-            params: vec![(name.into(), text.into())],
-            ..Overrides::default()
-        };
+        let overrides =
+            Overrides { params: vec![(name.into(), text.into())], ..Overrides::default() };
         match spec.apply(&overrides) {
-            Ok(()) => Ok(spec
-                .params
-                .into_iter()
-                .find(|p| p.name.value == name)
-                .unwrap()
-                .value
-                .value),
+            Ok(()) => {
+                Ok(spec.params.into_iter().find(|p| p.name.value == name).unwrap().value.value)
+            }
             Err(d) => Err(format!("{}; {}", d.0[0].message, d.0[0].help.join("; "))),
         }
     }
@@ -170,16 +151,8 @@ mod tests {
         assert_eq!(param("x", "7"), Ok(Value::Double(7.0)));
         assert_eq!(param("b", "false"), Ok(Value::Bool(false)));
         assert_eq!(param("city", "12"), Ok(Value::String("12".into())));
-        assert!(
-            param("n", "7.5")
-                .unwrap_err()
-                .contains("not a whole number")
-        );
-        assert!(
-            param("b", "yes")
-                .unwrap_err()
-                .contains("write `true` or `false`")
-        );
+        assert!(param("n", "7.5").unwrap_err().contains("not a whole number"));
+        assert!(param("b", "yes").unwrap_err().contains("write `true` or `false`"));
         assert_eq!(
             param("citi", "x").unwrap_err(),
             "the model has no parameter `citi`; did you mean `city`?"

@@ -13,9 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
 }
 
 fn problems(name: &str, bytes: &[u8]) -> (Arc<Source>, Diagnostics) {
@@ -53,9 +51,7 @@ fn wrong_models_get_their_texts() {
         assert!(!diags.0.is_empty(), "{name} has no problem");
         if update {
             fs::write(dir.join(format!("{name}.txt")), &text).unwrap();
-        } else if fs::read_to_string(dir.join(format!("{name}.txt")))
-            .ok()
-            .as_deref()
+        } else if fs::read_to_string(dir.join(format!("{name}.txt"))).ok().as_deref()
             != Some(text.as_str())
         {
             failed.push(format!("--- {name}\n{text}"));
@@ -67,11 +63,7 @@ fn wrong_models_get_their_texts() {
         failed.len(),
         failed.join("\n")
     );
-    assert!(
-        update || names == texts,
-        "texts without a model: {:?}",
-        texts.difference(&names)
-    );
+    assert!(update || names == texts, "texts without a model: {:?}", texts.difference(&names));
 }
 
 #[test]
@@ -83,9 +75,7 @@ fn good_models_compile_without_a_word() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let (source, mut diags) = problems(&name, &fs::read(&path).unwrap());
         // Final states are a feature; `check` says so.
-        diags
-            .0
-            .retain(|d| d.severity == Severity::Error || d.code != "W0602");
+        diags.0.retain(|d| d.severity == Severity::Error || d.code != "W0602");
         assert!(diags.0.is_empty(), "{}", diags.render(&source, false));
         count += 1;
     }
@@ -108,9 +98,7 @@ fn codes_in(dir: &Path, out: &mut BTreeSet<String>) {
             let Some(code) = text.get(i + 1..i + 7) else {
                 continue;
             };
-            let digits = code
-                .get(1..5)
-                .is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()));
+            let digits = code.get(1..5).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()));
             if digits
                 && code.starts_with(['E', 'W'])
                 && code.ends_with('"')
@@ -128,25 +116,15 @@ fn every_code_is_documented() {
     codes_in(&folder("crates/doge-core/src"), &mut used);
     let page = fs::read_to_string(folder("docs/reference/diagnostics.md")).unwrap();
     for (code, text) in doge_core::expr::codes::CODES {
-        assert!(
-            page.contains(&format!("| `{code}` | {text} |")),
-            "{code} is described as: {text}"
-        );
+        assert!(page.contains(&format!("| `{code}` | {text} |")), "{code} is described as: {text}");
     }
-    let listed: Vec<&str> = page
-        .lines()
-        .filter_map(|l| l.strip_prefix("| `")?.get(..5))
-        .collect();
+    let listed: Vec<&str> = page.lines().filter_map(|l| l.strip_prefix("| `")?.get(..5)).collect();
     let mut sorted = listed.clone();
     sorted.sort_unstable();
     assert_eq!(listed, sorted, "the list is in order");
     let listed: BTreeSet<String> = listed.into_iter().map(str::to_owned).collect();
     let one_sided: Vec<&String> = used.symmetric_difference(&listed).collect();
-    assert_eq!(
-        one_sided,
-        Vec::<&String>::new(),
-        "used but not listed, or listed but not used"
-    );
+    assert_eq!(one_sided, Vec::<&String>::new(), "used but not listed, or listed but not used");
 }
 
 /// A model whose population has so many attributes.
@@ -177,12 +155,7 @@ fn hostile_texts_get_an_error_quickly() {
         ("unknown keys", (0..50_000).map(|i| format!("k{i}: 1\n")).collect()),
         ("unknown names", attributes(5_000, |i| format!("b{i}"))),
         ("cycles", attributes(5_000, |i| format!("a{} + a{}", (i + 1) % 5_000, i * 7 % 5_000))),
-        (
-            "deep lines",
-            (0..5_000)
-                .map(|i| format!("{}a:\n", " ".repeat(i)))
-                .collect(),
-        ),
+        ("deep lines", (0..5_000).map(|i| format!("{}a:\n", " ".repeat(i))).collect()),
         (
             "parentheses",
             format!(
@@ -197,29 +170,20 @@ fn hostile_texts_get_an_error_quickly() {
         let text = diags.render(&source, false);
         assert!(diags.has_errors(), "{name}");
         assert!(text.len() < 100_000, "{name}: {} bytes of text", text.len());
-        assert!(
-            begun.elapsed().as_secs() < 20,
-            "{name} took {:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed().as_secs() < 20, "{name} took {:?}", begun.elapsed());
     }
 }
 
 #[test]
 fn texts_cut_anywhere_do_not_panic() {
-    for name in [
-        "examples/banking/model.yaml",
-        "testdata/models/everything.yaml",
-    ] {
+    for name in ["examples/banking/model.yaml", "testdata/models/everything.yaml"] {
         let text = fs::read_to_string(folder(name)).unwrap();
         let step = text.len() / 300 + 1;
         for at in (0..text.len()).step_by(step) {
             let Some((head, tail)) = text.split_at_checked(at) else {
                 continue;
             };
-            for middle in [
-                "", "\"", "'", "{", "]", ": ", "\n", "\t", "#", "!", "é", "\0",
-            ] {
+            for middle in ["", "\"", "'", "{", "]", ": ", "\n", "\t", "#", "!", "é", "\0"] {
                 let (source, diags) = problems(
                     "cut.yaml",
                     format!("{head}{middle}{}", &tail[tail.len().min(1)..]).as_bytes(),

@@ -25,14 +25,8 @@ use std::collections::BTreeMap;
 mod whole;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
-const TYPES: [Base; 6] = [
-    Base::Int,
-    Base::Double,
-    Base::Bool,
-    Base::String,
-    Base::Timestamp,
-    Base::Duration,
-];
+const TYPES: [Base; 6] =
+    [Base::Int, Base::Double, Base::Bool, Base::String, Base::Timestamp, Base::Duration];
 
 /// Interesting values of a type, as they are written in both languages.
 fn literals(base: Base) -> &'static [&'static str] {
@@ -136,19 +130,11 @@ enum Outcome {
 
 /// What ours makes of `text` over these variables: a typed tree, or why not.
 fn typed(text: &str, variables: &[(&str, Base)]) -> Result<TExpr, Outcome> {
-    let attributes: Vec<(String, Ty)> = variables
-        .iter()
-        .map(|(n, t)| ((*n).to_owned(), Ty::of(*t)))
-        .collect();
-    let env = Env {
-        place: Place::Event,
-        ..Env::attribute("user", &[], &attributes, &["test"])
-    };
-    let source = ExprSource {
-        text: text.to_owned(),
-        span: Span::new(0, text.len()),
-        offsets: Vec::new(),
-    };
+    let attributes: Vec<(String, Ty)> =
+        variables.iter().map(|(n, t)| ((*n).to_owned(), Ty::of(*t))).collect();
+    let env = Env { place: Place::Event, ..Env::attribute("user", &[], &attributes, &["test"]) };
+    let source =
+        ExprSource { text: text.to_owned(), span: Span::new(0, text.len()), offsets: Vec::new() };
     let mut diags = Diagnostics::default();
     match parse(&source, &mut diags).and_then(|ast| check(&ast, &env, None, &mut diags)) {
         Some(e) => Ok(e),
@@ -160,14 +146,8 @@ fn typed(text: &str, variables: &[(&str, Base)]) -> Result<TExpr, Outcome> {
 
 fn ours(typed: &Result<TExpr, Outcome>, values: &[Value]) -> Outcome {
     match typed {
-        Ok(e) => eval(
-            e,
-            &mut Scope {
-                attrs: values,
-                ..Scope::default()
-            },
-        )
-        .map_or(Outcome::Error, Outcome::Value),
+        Ok(e) => eval(e, &mut Scope { attrs: values, ..Scope::default() })
+            .map_or(Outcome::Error, Outcome::Value),
         Err(outcome) => outcome.clone(),
     }
 }
@@ -175,12 +155,7 @@ fn ours(typed: &Result<TExpr, Outcome>, values: &[Value]) -> Outcome {
 fn cel_value(text: &str) -> Cel {
     thread_local!(static KNOWN: RefCell<BTreeMap<String, Cel>> = RefCell::default());
     KNOWN.with_borrow_mut(|known| {
-        let make = || {
-            Program::compile(text)
-                .expect(text)
-                .execute(&Context::default())
-                .expect(text)
-        };
+        let make = || Program::compile(text).expect(text).execute(&Context::default()).expect(text);
         known.entry(text.to_owned()).or_insert_with(make).clone()
     })
 }
@@ -334,11 +309,7 @@ fn read_back(c: &Case, read: fn(&str) -> Option<Value>) -> bool {
 fn all_used(used: &BTreeMap<&'static str, usize>, names: &[&str]) {
     let page = include_str!("../../../../docs/reference/expressions.md");
     for d in DIFFERENCES {
-        assert!(
-            page.contains(d.name),
-            "the reference page does not say: {}",
-            d.name
-        );
+        assert!(page.contains(d.name), "the reference page does not say: {}", d.name);
     }
     let found: Vec<&str> = used.keys().copied().collect();
     let mut wanted: Vec<&str> = DIFFERENCES
@@ -375,11 +346,7 @@ impl Tally {
                     Outcome::Error => "an error",
                     Outcome::Refused => "refused",
                 };
-                let how = if case.literal {
-                    "literals"
-                } else {
-                    "variables"
-                };
+                let how = if case.literal { "literals" } else { "variables" };
                 let class = format!(
                     "{} over {:?}, {how}: ours {}, CEL {}",
                     case.template,
@@ -387,10 +354,8 @@ impl Tally {
                     kind(case.ours),
                     kind(case.cel)
                 );
-                let example = format!(
-                    "{:?}: ours {:?}, CEL {:?}",
-                    case.values, case.ours, case.cel
-                );
+                let example =
+                    format!("{:?}: ours {:?}, CEL {:?}", case.values, case.ours, case.cel);
                 self.wrong.entry(class).or_insert((0, example)).0 += 1;
             }
         }
@@ -401,10 +366,8 @@ impl Tally {
         let program = Program::compile(template).unwrap_or_else(|e| panic!("{template}: {e}"));
         let named: Vec<(&str, Base)> = NAMES.into_iter().zip(types.iter().copied()).collect();
         let ours_typed = typed(template, &named);
-        let lists: Vec<&[&str]> = types
-            .iter()
-            .map(|t| &literals(*t)[..literals(*t).len().min(limit)])
-            .collect();
+        let lists: Vec<&[&str]> =
+            types.iter().map(|t| &literals(*t)[..literals(*t).len().min(limit)]).collect();
         let total: usize = lists.iter().map(|l| l.len()).product();
         for i in 0..total {
             let mut k = i;
@@ -464,12 +427,7 @@ impl Tally {
             .iter()
             .map(|(class, (n, example))| format!("{n} x {class}; {example}"))
             .collect();
-        assert!(
-            wrong.is_empty(),
-            "of {} cases\n{}",
-            self.cases,
-            wrong.join("\n")
-        );
+        assert!(wrong.is_empty(), "of {} cases\n{}", self.cases, wrong.join("\n"));
         assert!(
             self.cases >= least_cases && self.values >= least_values,
             "{} cases, {} values",
@@ -481,17 +439,13 @@ impl Tally {
 }
 
 fn pairs() -> impl Iterator<Item = [Base; 2]> {
-    TYPES
-        .into_iter()
-        .flat_map(|a| TYPES.into_iter().map(move |b| [a, b]))
+    TYPES.into_iter().flat_map(|a| TYPES.into_iter().map(move |b| [a, b]))
 }
 
 #[test]
 fn operators_over_every_pair_of_types() {
     let mut tally = Tally::default();
-    for op in [
-        "+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||",
-    ] {
+    for op in ["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||"] {
         for types in pairs() {
             let limit = if types[0] == types[1] { 15 } else { 4 };
             tally.over(&format!("a {op} b"), &types, limit);
@@ -533,15 +487,7 @@ fn operators_over_every_pair_of_types() {
 fn functions_over_every_type() {
     let mut tally = Tally::default();
     for base in TYPES {
-        for f in [
-            "int",
-            "double",
-            "string",
-            "bool",
-            "timestamp",
-            "duration",
-            "size",
-        ] {
+        for f in ["int", "double", "string", "bool", "timestamp", "duration", "size"] {
             tally.over(&format!("{f}(a)"), &[base], 99);
         }
         tally.over("a.size()", &[base], 99);
@@ -563,11 +509,7 @@ fn functions_over_every_type() {
             tally.over(&format!("a.{getter}()"), &[base], 99);
         }
         for types in pairs() {
-            let limit = if types == [Base::Timestamp, Base::String] {
-                99
-            } else {
-                2
-            };
+            let limit = if types == [Base::Timestamp, Base::String] { 99 } else { 2 };
             tally.over(&format!("a.{getter}(b)"), &types, limit);
         }
     }
@@ -594,11 +536,7 @@ fn lists_and_macros_over_every_type() {
                     3,
                 );
             }
-            tally.over(
-                &format!("size([a, b, c].filter(x, x {op} b))"),
-                &[base; 3],
-                3,
-            );
+            tally.over(&format!("size([a, b, c].filter(x, x {op} b))"), &[base; 3], 3);
             tally.over(&format!("[a, b].filter(x, x {op} b).size()"), &[base; 2], 4);
             tally.over(&format!("a in [b, c].filter(x, x {op} c)"), &[base; 3], 3);
             tally.over(&format!("[a, b].map(x, x {op} b)[0]"), &[base; 2], 4);
@@ -627,11 +565,6 @@ fn lists_and_macros_over_every_type() {
     tally.over("c == a ? a / b : b", &[Base::Int; 3], 5);
     all_used(
         &tally.end(10_000, 8_000),
-        &[
-            "left to right",
-            "evaluates only",
-            "A filtered",
-            "`string` of",
-        ],
+        &["left to right", "evaluates only", "A filtered", "`string` of"],
     );
 }

@@ -24,12 +24,7 @@ pub fn events_of(spec: &Spec) -> Vec<(String, bool)> {
         .collect();
     spec.events
         .iter()
-        .map(|e| {
-            (
-                e.name.value.clone(),
-                emitted.contains(e.name.value.as_str()),
-            )
-        })
+        .map(|e| (e.name.value.clone(), emitted.contains(e.name.value.as_str())))
         .collect()
 }
 
@@ -97,9 +92,7 @@ pub fn warn_unset(
                         format!("the variable {name} is not set now"),
                     )
                     .note("running the model without it is an error")
-                    .help(format!(
-                        "set it, or write a default: `${{{name}:-DEFAULT}}`"
-                    )),
+                    .help(format!("set it, or write a default: `${{{name}:-DEFAULT}}`")),
                 );
             }
         }
@@ -127,20 +120,15 @@ fn sink(
             node.span,
             format!("a sink is a mapping, not {}", node.describe()),
         );
-        diags.push(
-            match node
-                .as_text()
-                .and_then(|t| KINDS.iter().find(|k| k.name == t))
-            {
-                Some(kind) if kind.keys.is_empty() || kind.name == "stdout" => {
-                    e.help(format!("write `{}: {{ {}: {{}} }}`", name.value, kind.name))
-                }
-                _ => e.help(format!(
-                    "write `{}: {{ file: {{ path: \"out/{{event}}.jsonl\" }} }}`",
-                    name.value
-                )),
-            },
-        );
+        diags.push(match node.as_text().and_then(|t| KINDS.iter().find(|k| k.name == t)) {
+            Some(kind) if kind.keys.is_empty() || kind.name == "stdout" => {
+                e.help(format!("write `{}: {{ {}: {{}} }}`", name.value, kind.name))
+            }
+            _ => e.help(format!(
+                "write `{}: {{ file: {{ path: \"out/{{event}}.jsonl\" }} }}`",
+                name.value
+            )),
+        });
         return None;
     };
     let mut found: Option<(&Spanned<String>, &'static SinkKind, &Node)> = None;
@@ -204,9 +192,7 @@ fn sink(
                     key.span,
                     format!("a sink has no key `{}`", shown(k)),
                 );
-                let in_kind = KINDS
-                    .iter()
-                    .find(|kind| kind.keys.iter().any(|key| key.name == k));
+                let in_kind = KINDS.iter().find(|kind| kind.keys.iter().any(|key| key.name == k));
                 diags.push(match (nearest(k, known), in_kind) {
                     (Some(n), _) => e.help(format!("did you mean `{n}`?")),
                     (None, Some(kind)) => e.help(format!(
@@ -286,17 +272,12 @@ fn destination(
                 node.span,
                 format!("`{}` takes a mapping, not {}", kind.name, node.describe()),
             );
-            diags.push(
-                match (node.as_text(), kind.keys.iter().find(|k| k.required)) {
-                    (Some(text), Some(k)) if !text.is_empty() => e.help(format!(
-                        "write `{}: {{ {}: \"{}\" }}`",
-                        kind.name,
-                        k.name,
-                        shown(text)
-                    )),
-                    _ => e.help(format!("write `{}: {{ }}` with its keys", kind.name)),
-                },
-            );
+            diags.push(match (node.as_text(), kind.keys.iter().find(|k| k.required)) {
+                (Some(text), Some(k)) if !text.is_empty() => {
+                    e.help(format!("write `{}: {{ {}: \"{}\" }}`", kind.name, k.name, shown(text)))
+                }
+                _ => e.help(format!("write `{}: {{ }}` with its keys", kind.name)),
+            });
         }
         return false;
     };
@@ -418,9 +399,7 @@ fn format_by_ending(spec: &mut DestinationSpec, diags: &mut Diagnostics) {
     if !path.has_fixed_end() {
         return;
     }
-    let filled = path
-        .fill("event", "1", &|_| Some(String::new()))
-        .unwrap_or_default();
+    let filled = path.fill("event", "1", &|_| Some(String::new())).unwrap_or_default();
     let span = span.or(spec.span).unwrap_or_default();
     match format_of_path(&filled) {
         Some(Ok(format)) => spec.format = Some(format),
@@ -456,11 +435,8 @@ fn unknown(
     if BESIDE.contains(&name) {
         return e.help(format!("`{name}` stands beside `{}`, not in it", kind.name));
     }
-    let free = kind
-        .keys
-        .iter()
-        .map(|k| k.name)
-        .filter(|k| !entries.iter().any(|(e, _)| e.value == *k));
+    let free =
+        kind.keys.iter().map(|k| k.name).filter(|k| !entries.iter().any(|(e, _)| e.value == *k));
     if let Some(n) = nearest(name, free) {
         return e.help(format!("did you mean `{n}`?"));
     }
@@ -518,11 +494,7 @@ fn event_list(
         } else if events.iter().any(|(e, _)| e == name) {
             out.push(Spanned::new(name.to_owned(), item.span));
         } else {
-            diags.push(unknown_event(
-                name,
-                events.iter().map(|e| e.0.as_str()),
-                Some(item.span),
-            ));
+            diags.push(unknown_event(name, events.iter().map(|e| e.0.as_str()), Some(item.span)));
         }
     }
     Some(out)
@@ -552,11 +524,8 @@ pub(crate) fn unknown_event<'a>(
     }
 }
 
-const IF_EXISTS: [(&str, IfExists); 3] = [
-    ("error", IfExists::Error),
-    ("replace", IfExists::Replace),
-    ("append", IfExists::Append),
-];
+const IF_EXISTS: [(&str, IfExists); 3] =
+    [("error", IfExists::Error), ("replace", IfExists::Replace), ("append", IfExists::Append)];
 
 fn word<T: Copy>(
     node: &Node,
@@ -569,12 +538,8 @@ fn word<T: Copy>(
         return Some(*v);
     }
     let names: Vec<_> = words.iter().map(|w| format!("`{}`", w.0)).collect();
-    let e = Diagnostic::error(
-        code::VALUE,
-        node.span,
-        format!("`{key}` cannot be `{}`", shown(t)),
-    )
-    .note(format!("it is one of {}", names.join(", ")));
+    let e = Diagnostic::error(code::VALUE, node.span, format!("`{key}` cannot be `{}`", shown(t)))
+        .note(format!("it is one of {}", names.join(", ")));
     let meant = match t {
         "overwrite" | "truncate" => Some("replace"),
         "fail" => Some("error"),
@@ -591,9 +556,8 @@ fn flag(node: &Node, key: &str, diags: &mut Diagnostics) -> Option<bool> {
     let value = node.as_bool();
     if value.is_none() {
         diags.push(
-            Diagnostic::error(code::VALUE, node.span, format!("`{key}` is true or false")).help(
-                format!("write `{key}: true` or `{key}: false`, without quotes"),
-            ),
+            Diagnostic::error(code::VALUE, node.span, format!("`{key}` is true or false"))
+                .help(format!("write `{key}: true` or `{key}: false`, without quotes")),
         );
     }
     value
@@ -672,11 +636,7 @@ pub(super) fn routed(spec: &DestinationSpec, events: &[(String, bool)]) -> Route
         .iter()
         .enumerate()
         .filter(|(_, (name, emitted))| {
-            *emitted
-                && spec
-                    .events
-                    .as_ref()
-                    .is_none_or(|l| l.iter().any(|e| e.value == *name))
+            *emitted && spec.events.as_ref().is_none_or(|l| l.iter().any(|e| e.value == *name))
         })
         .map(|(i, _)| i)
         .collect();

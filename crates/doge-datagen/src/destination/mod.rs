@@ -72,10 +72,7 @@ pub struct Commit {
 
 impl Default for Commit {
     fn default() -> Self {
-        Commit {
-            events: 100_000,
-            every: Duration::from_secs(5),
-        }
+        Commit { events: 100_000, every: Duration::from_secs(5) }
     }
 }
 

@@ -80,11 +80,7 @@ fn place(settings: &Settings) -> String {
 }
 
 fn same_place(spec: &DestinationSpec, first: &DestinationSpec, place: &str) -> Diagnostic {
-    let e = spec.problem(
-        code::SAME_PLACE,
-        None,
-        format!("two outputs would write to {place}"),
-    );
+    let e = spec.problem(code::SAME_PLACE, None, format!("two outputs would write to {place}"));
     match first.span {
         Some(span) if spec.span == first.span => e.related(span, "both of this sink"),
         Some(span) => e.related(span, "the other one"),
@@ -104,26 +100,16 @@ fn targets(
 ) -> Result<Vec<Target>, Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let all = routed(spec, events).events;
-    let chosen: Vec<usize> = all
-        .iter()
-        .copied()
-        .filter(|i| selected.is_none_or(|s| s[*i]))
-        .collect();
+    let chosen: Vec<usize> =
+        all.iter().copied().filter(|i| selected.is_none_or(|s| s[*i])).collect();
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
     // The model's sinks look the same whatever `--events` says.
-    let mixed = if spec.span.is_some() {
-        all.len()
-    } else {
-        chosen.len()
-    };
+    let mixed = if spec.span.is_some() { all.len() } else { chosen.len() };
     let per_event = spec.per_event();
-    let groups: Vec<Vec<usize>> = if per_event {
-        chosen.iter().map(|i| vec![*i]).collect()
-    } else {
-        vec![chosen]
-    };
+    let groups: Vec<Vec<usize>> =
+        if per_event { chosen.iter().map(|i| vec![*i]).collect() } else { vec![chosen] };
     let shard_text = format!("{:0width$}", shard.0, width = shard.1.to_string().len());
     let mut out = Vec::new();
     for group in groups {
@@ -181,12 +167,7 @@ fn targets(
         if single && !per_event && mixed > 1 {
             problems.push(mixing(spec, events, &all));
         }
-        out.push(Target {
-            settings,
-            events: group,
-            format,
-            envelope,
-        });
+        out.push(Target { settings, events: group, format, envelope });
     }
     if problems.is_empty() {
         return Ok(out);
@@ -199,10 +180,9 @@ fn targets(
 }
 
 fn unset(spec: &DestinationSpec, span: Option<Span>, name: &str) -> Diagnostic {
-    spec.problem(code::UNSET, span, format!("the variable {name} is not set"))
-        .help(format!(
-            "set it: `export {name}=...`, or write a default in the model: `${{{name}:-DEFAULT}}`"
-        ))
+    spec.problem(code::UNSET, span, format!("the variable {name} is not set")).help(format!(
+        "set it: `export {name}=...`, or write a default in the model: `${{{name}:-DEFAULT}}`"
+    ))
 }
 
 fn mixing(spec: &DestinationSpec, events: &[(String, bool)], all: &[usize]) -> Diagnostic {
@@ -215,11 +195,7 @@ fn mixing(spec: &DestinationSpec, events: &[(String, bool)], all: &[usize]) -> D
     let e = spec.problem(
         code::MIXED,
         None,
-        format!(
-            "{what}, and {} would go there: {}{more}",
-            all.len(),
-            names.join(", ")
-        ),
+        format!("{what}, and {} would go there: {}{more}", all.len(), names.join(", ")),
     );
     if spec.span.is_some() {
         e.help(format!(
@@ -227,10 +203,7 @@ fn mixing(spec: &DestinationSpec, events: &[(String, bool)], all: &[usize]) -> D
             names[0]
         ))
     } else {
-        e.help(format!(
-            "write {{event}} in the path, or choose one event: --events {}",
-            names[0]
-        ))
+        e.help(format!("write {{event}} in the path, or choose one event: --events {}", names[0]))
     }
 }
 
@@ -241,12 +214,7 @@ fn mixing(spec: &DestinationSpec, events: &[(String, bool)], all: &[usize]) -> D
 /// cannot share a destination, shards that would replace each other.
 pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
     let mut diags = Diagnostics::default();
-    let events: Vec<_> = request
-        .model
-        .events
-        .iter()
-        .map(|e| (e.name.clone(), e.emitted))
-        .collect();
+    let events: Vec<_> = request.model.events.iter().map(|e| (e.name.clone(), e.emitted)).collect();
     let mut shared = BTreeMap::new();
     let mut outputs: Vec<Output> = Vec::new();
     let mut places: Vec<(usize, Identity)> = Vec::new();
@@ -298,19 +266,12 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
         for target in targets {
             let one =
                 (spec.kind.takes == Takes::Table).then(|| &request.model.events[target.events[0]]);
-            let mut context = Context {
-                if_exists,
-                format: target.format,
-                event: one,
-                shared: &mut shared,
-            };
+            let mut context =
+                Context { if_exists, format: target.format, event: one, shared: &mut shared };
             let made = match make(&target.settings, &mut context) {
                 Ok(made) => made,
                 Err(message) => {
-                    diags.push(
-                        spec.problem(code::MAKE, None, message)
-                            .help("write another name"),
-                    );
+                    diags.push(spec.problem(code::MAKE, None, message).help("write another name"));
                     continue;
                 }
             };
@@ -327,10 +288,9 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
                 place: made.place,
                 events: marks,
                 kind: match spec.kind.takes {
-                    Takes::Text => OutputKind::Text {
-                        format: target.format,
-                        envelope: target.envelope,
-                    },
+                    Takes::Text => {
+                        OutputKind::Text { format: target.format, envelope: target.envelope }
+                    }
                     Takes::Table | Takes::Records => OutputKind::Records,
                     Takes::Nothing => OutputKind::Nothing,
                 },
@@ -340,9 +300,5 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
             });
         }
     }
-    if diags.has_errors() {
-        Err(diags)
-    } else {
-        Ok(outputs)
-    }
+    if diags.has_errors() { Err(diags) } else { Ok(outputs) }
 }

@@ -13,10 +13,7 @@ enum Piece {
     Text(String),
     Event,
     Shard,
-    Variable {
-        name: String,
-        default: Option<String>,
-    },
+    Variable { name: String, default: Option<String> },
 }
 
 /// Why a text is no template: the message and the way out.
@@ -31,11 +28,7 @@ pub struct TemplateError {
 }
 
 fn error(message: impl Into<String>, help: impl Into<String>) -> TemplateError {
-    TemplateError {
-        message: message.into(),
-        help: help.into(),
-        later: false,
-    }
+    TemplateError { message: message.into(), help: help.into(), later: false }
 }
 
 impl Template {
@@ -109,10 +102,7 @@ impl Template {
     /// The variables without a default.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|p| match p {
-            Piece::Variable {
-                name,
-                default: None,
-            } => Some(name.as_str()),
+            Piece::Variable { name, default: None } => Some(name.as_str()),
             _ => None,
         })
     }
@@ -157,17 +147,11 @@ fn variable(inside: &str) -> Result<Piece, TemplateError> {
         .all(|(i, b)| b == b'_' || b.is_ascii_alphabetic() || (i > 0 && b.is_ascii_digit()));
     if name.is_empty() || !valid {
         return Err(error(
-            format!(
-                "`${{{}}}` does not name a variable of the environment",
-                shown(inside)
-            ),
+            format!("`${{{}}}` does not name a variable of the environment", shown(inside)),
             "write `${NAME}` or `${NAME:-default}`; `$${` for the characters `${`",
         ));
     }
-    Ok(Piece::Variable {
-        name: name.to_owned(),
-        default,
-    })
+    Ok(Piece::Variable { name: name.to_owned(), default })
 }
 
 fn placeholder(name: &str) -> Result<Piece, TemplateError> {
@@ -184,10 +168,7 @@ fn placeholder(name: &str) -> Result<Piece, TemplateError> {
                 Some(n) => format!("did you mean `{{{n}}}`? `{{{{` is the character `{{`"),
                 None => "there are `{event}` and `{shard}`; `{{` is the character `{`".into(),
             };
-            Err(error(
-                format!("`{{{}}}` is not a placeholder", shown(name)),
-                help,
-            ))
+            Err(error(format!("`{{{}}}` is not a placeholder", shown(name)), help))
         }
     }
 }
@@ -227,10 +208,7 @@ mod tests {
             ("{evnt}", "`{evnt}` is not a placeholder"),
             ("{event", "the brace in `{event` is not closed"),
             ("${A", "`${A` is not closed"),
-            (
-                "${1A}",
-                "`${1A}` does not name a variable of the environment",
-            ),
+            ("${1A}", "`${1A}` does not name a variable of the environment"),
             ("${}", "`${}` does not name a variable of the environment"),
             ("{}", "`{}` is not a placeholder"),
         ] {
@@ -238,10 +216,7 @@ mod tests {
         }
         assert!(Template::parse("{part}", true).is_err_and(|e| e.later));
         assert_eq!(
-            Template::parse("${A}", false)
-                .map(|_| ())
-                .unwrap_err()
-                .message,
+            Template::parse("${A}", false).map(|_| ()).unwrap_err().message,
             "`{A}` is not a placeholder"
         );
     }

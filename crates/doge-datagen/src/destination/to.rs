@@ -13,11 +13,7 @@ pub fn default_destination() -> DestinationSpec {
 }
 
 fn kind(name: &str) -> &'static SinkKind {
-    KINDS
-        .iter()
-        .copied()
-        .find(|k| k.name == name)
-        .unwrap_or(KINDS[0])
+    KINDS.iter().copied().find(|k| k.name == name).unwrap_or(KINDS[0])
 }
 
 fn plain(text: &str, name: &str, format: Option<TextFormat>) -> DestinationSpec {
@@ -105,10 +101,7 @@ pub fn from_text(text: &str) -> Result<DestinationSpec, Diagnostic> {
                 Some(Err(name)) => {
                     return Err(bad(format!("{name} is not supported yet")).help(FORMS));
                 }
-                None if [".db", ".sqlite", ".sqlite3"]
-                    .iter()
-                    .any(|e| lower.ends_with(e)) =>
-                {
+                None if [".db", ".sqlite", ".sqlite3"].iter().any(|e| lower.ends_with(e)) => {
                     return sqlite(text);
                 }
                 None => {}

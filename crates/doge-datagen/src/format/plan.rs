@@ -89,8 +89,15 @@ pub struct Build<'a> {
 impl<'a> Build<'a> {
     /// The plan of a site.
     pub fn plan(layout: &'a Layout, site: &'a Site, format: TextFormat, envelope: bool) -> Plan {
-        let mut build =
-            Build { layout, site, format, pieces: Vec::new(), open: Vec::new(), fragments: Vec::new(), most: 0 };
+        let mut build = Build {
+            layout,
+            site,
+            format,
+            pieces: Vec::new(),
+            open: Vec::new(),
+            fragments: Vec::new(),
+            most: 0,
+        };
         match format {
             TextFormat::Jsonl => build.json_line(envelope),
             TextFormat::Csv => build.csv_line(),

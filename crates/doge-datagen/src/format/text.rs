@@ -92,7 +92,8 @@ impl TextEncoder {
             TextFormat::Csv => header(&layout, events),
         };
         let plan = |site| Build::plan(&layout, site, format, envelope);
-        let plans = layout.sites.iter().map(|site| events[site.event].then(|| plan(site))).collect();
+        let plans =
+            layout.sites.iter().map(|site| events[site.event].then(|| plan(site))).collect();
         let constants = layout.constants.iter().map(|text| {
             let mut out = Vec::new();
             match format {
@@ -118,7 +119,8 @@ impl TextEncoder {
         enough: usize,
     ) -> Encoded<'r> {
         if state.sites.len() < self.plans.len() {
-            state.sites = self.plans.iter().map(|plan| Rendered::new(plan.as_ref(), &self.layout)).collect();
+            state.sites =
+                self.plans.iter().map(|plan| Rendered::new(plan.as_ref(), &self.layout)).collect();
         }
         let mut words = run.words;
         let mut events = 0;
@@ -145,7 +147,8 @@ impl TextEncoder {
                 }
                 let mut most = rendered.most;
                 let after = if rendered.strings {
-                    let (dynamic, after) = self.texts(site, rest, rendered.slot_words, &mut state.texts);
+                    let (dynamic, after) =
+                        self.texts(site, rest, rendered.slot_words, &mut state.texts);
                     most += dynamic;
                     after
                 } else {
@@ -258,18 +261,24 @@ impl TextEncoder {
                 // Out of line: it would be computed ahead for every record.
                 Piece::Seq => at = digits::rare(page, at, record.head >> SITE_BITS),
                 Piece::Bool(s) => {
-                    let (word, len) = if slot(s) != 0 { (*b"true\0\0\0\0", 4) } else { (*b"false\0\0\0", 5) };
+                    let (word, len) =
+                        if slot(s) != 0 { (*b"true\0\0\0\0", 4) } else { (*b"false\0\0\0", 5) };
                     page.word(at, u64::from_le_bytes(word));
                     at += len;
                 }
                 Piece::Double(s) => {
-                    at = page.bytes(at, double_text(f64::from_bits(slot(s)), &mut TextBuf::new()).as_bytes());
+                    at = page.bytes(
+                        at,
+                        double_text(f64::from_bits(slot(s)), &mut TextBuf::new()).as_bytes(),
+                    );
                 }
                 Piece::Time(s) => {
-                    at = page.bytes(at, timestamp_text(slot(s) as i64, &mut TextBuf::new()).as_bytes());
+                    at = page
+                        .bytes(at, timestamp_text(slot(s) as i64, &mut TextBuf::new()).as_bytes());
                 }
                 Piece::Duration(s) => {
-                    at = page.bytes(at, duration_text(slot(s) as i64, &mut TextBuf::new()).as_bytes());
+                    at = page
+                        .bytes(at, duration_text(slot(s) as i64, &mut TextBuf::new()).as_bytes());
                 }
             }
         }
@@ -277,7 +286,13 @@ impl TextEncoder {
     }
 
     #[inline]
-    fn text<P: Page + ?Sized>(&self, record: &Record<'_>, text: Text, page: &mut P, at: usize) -> usize {
+    fn text<P: Page + ?Sized>(
+        &self,
+        record: &Record<'_>,
+        text: Text,
+        page: &mut P,
+        at: usize,
+    ) -> usize {
         match text {
             Text::Constant(i) => page.bytes(at, &self.constants[i]),
             Text::Here(first, len) => {
@@ -308,7 +323,9 @@ fn json_text<P: Page + ?Sized>(words: &[u64], len: usize, page: &mut P, at: usiz
     let zero_bytes = |w: u64| w.wrapping_sub(ONES) & !w & HIGH;
     let special = |w: u64| {
         // Below 0x20, a quote, a backslash.
-        (w.wrapping_sub(ONES * 0x20) & !w & HIGH) | zero_bytes(w ^ (ONES * 0x22)) | zero_bytes(w ^ (ONES * 0x5c))
+        (w.wrapping_sub(ONES * 0x20) & !w & HIGH)
+            | zero_bytes(w ^ (ONES * 0x22))
+            | zero_bytes(w ^ (ONES * 0x5c))
     };
     let word = |i: usize| {
         let w = u64::from_le_bytes(words[i].to_ne_bytes());
@@ -374,7 +391,9 @@ fn csv_text<P: Page + ?Sized>(text: &[u8], page: &mut P, at: usize) -> usize {
 
 /// The header line of CSV: the columns of the one event.
 fn header(layout: &Layout, events: &[bool]) -> Vec<u8> {
-    let Some(event) = layout.events.iter().zip(events).find(|(_, taken)| **taken) else { return Vec::new() };
+    let Some(event) = layout.events.iter().zip(events).find(|(_, taken)| **taken) else {
+        return Vec::new();
+    };
     let mut out = Vec::new();
     for (i, leaf) in event.0.leaves.iter().enumerate() {
         if i > 0 {
@@ -414,12 +433,19 @@ impl Rendered {
             for part in parts {
                 match part {
                     Part::Bytes(b) => text.extend_from_slice(b),
-                    Part::Time => text.extend_from_slice(timestamp_text(time_ms, &mut buf).as_bytes()),
+                    Part::Time => {
+                        text.extend_from_slice(timestamp_text(time_ms, &mut buf).as_bytes())
+                    }
                     Part::TimeMs => text.extend_from_slice(int_text(time_ms, &mut buf).as_bytes()),
                 }
             }
             if first {
-                self.steps.push(Step { group: [0; GROUP], more: Vec::new(), len: 0, piece: plan.steps[i] });
+                self.steps.push(Step {
+                    group: [0; GROUP],
+                    more: Vec::new(),
+                    len: 0,
+                    piece: plan.steps[i],
+                });
             }
             let step = &mut self.steps[i];
             step.len = text.len();

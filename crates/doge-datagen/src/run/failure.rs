@@ -14,14 +14,21 @@ use doge_core::spec::Length;
 pub fn describe(spec: &RunSpec, prepared: &Prepared, failure: &Failure) -> ExpressionError {
     let model = &prepared.model;
     let population = &model.populations[failure.population];
-    let transitions = population.states.iter().flat_map(|s| s.transitions.iter().map(move |t| (s, t)));
+    let transitions =
+        population.states.iter().flat_map(|s| s.transitions.iter().map(move |t| (s, t)));
     let place = match failure.transition.and_then(|t| transitions.clone().nth(t)) {
         Some((_, t)) if failure.in_probability => {
-            format!("a probability of state {}, evaluated after transition {}", population.states[t.to].name, t.trigger)
+            format!(
+                "a probability of state {}, evaluated after transition {}",
+                population.states[t.to].name, t.trigger
+            )
         }
         Some((s, t)) => format!("transition {} of state {}", t.trigger, s.name),
         None if in_first_probability(population, failure) => {
-            format!("a probability of state {}, evaluated at creation", population.states[population.initial].name)
+            format!(
+                "a probability of state {}, evaluated at creation",
+                population.states[population.initial].name
+            )
         }
         None if failure.seq == 0 => "an initial value".to_owned(),
         None => "a probability".to_owned(),
@@ -41,7 +48,10 @@ pub fn describe(spec: &RunSpec, prepared: &Prepared, failure: &Failure) -> Expre
         list.push(Diagnostic::error("E0900", span, ""));
         let shown = list.render(&prepared.source, false);
         // The message stands above already.
-        let lines = shown.lines().skip(1).take_while(|l| !l.starts_with("error:") && !l.starts_with("warning:"));
+        let lines = shown
+            .lines()
+            .skip(1)
+            .take_while(|l| !l.starts_with("error:") && !l.starts_with("warning:"));
         lines.filter(|l| !l.trim().is_empty()).map(|l| format!("{l}\n")).collect()
     });
     let mut notes = Vec::new();
@@ -54,7 +64,8 @@ pub fn describe(spec: &RunSpec, prepared: &Prepared, failure: &Failure) -> Expre
     };
     notes.push(format!("{name} {}, {when}, seed {}", failure.id, model.seed));
     if !failure.attributes.is_empty() {
-        let values: Vec<String> = failure.attributes.iter().map(|(n, v)| format!("{n} = {v}")).collect();
+        let values: Vec<String> =
+            failure.attributes.iter().map(|(n, v)| format!("{n} = {v}")).collect();
         notes.push(format!("its attributes then: {}", values.join(", ")));
     }
     let help = vec![
@@ -87,21 +98,39 @@ fn in_first_probability(population: &Population, failure: &Failure) -> bool {
 /// What can be done about a failure, by its kind.
 fn way_out(failure: &Failure) -> &'static str {
     match &failure.error {
-        EvalError::Text(TextError::Pattern, _) => "write the pattern as a constant: then it is checked when the model is read",
-        EvalError::Text(TextError::Zone, _) => "write the zone as a constant: then it is checked when the model is read",
-        EvalError::Text(..) => "test the text before with `matches`, and take another value where it does not fit",
-        EvalError::TextTooLong(_) => "keep the text short: start it anew where `size(text)` is large",
+        EvalError::Text(TextError::Pattern, _) => {
+            "write the pattern as a constant: then it is checked when the model is read"
+        }
+        EvalError::Text(TextError::Zone, _) => {
+            "write the zone as a constant: then it is checked when the model is read"
+        }
+        EvalError::Text(..) => {
+            "test the text before with `matches`, and take another value where it does not fit"
+        }
+        EvalError::TextTooLong(_) => {
+            "keep the text short: start it anew where `size(text)` is large"
+        }
         EvalError::Probability(_) => "keep it in its range with clamp(x, 0.0, 100.0)",
-        EvalError::ProbabilitySum(_) => "lower the probabilities of the state, or bound each with clamp(x, lowest, highest)",
-        _ if failure.transition.is_none() => "keep the value in its range with clamp(x, lowest, highest)",
-        _ => "guard the transition with `when`, or keep the value in its range with clamp(x, lowest, highest)",
+        EvalError::ProbabilitySum(_) => {
+            "lower the probabilities of the state, or bound each with clamp(x, lowest, highest)"
+        }
+        _ if failure.transition.is_none() => {
+            "keep the value in its range with clamp(x, lowest, highest)"
+        }
+        _ => {
+            "guard the transition with `when`, or keep the value in its range with clamp(x, lowest, highest)"
+        }
     }
 }
 
 /// The command that runs the one subject again up to the failure.
 fn command(spec: &RunSpec, prepared: &Prepared, failure: &Failure) -> String {
     let name = &prepared.model.populations[failure.population].name;
-    let mut out = format!("doge run {} --subjects {name}:{} --to stdout", quoted(&spec.model.name), failure.id);
+    let mut out = format!(
+        "doge run {} --subjects {name}:{} --to stdout",
+        quoted(&spec.model.name),
+        failure.id
+    );
     let o = &spec.overrides;
     if let Some(seed) = o.seed {
         out.push_str(&format!(" --seed {seed}"));
@@ -129,5 +158,9 @@ fn command(spec: &RunSpec, prepared: &Prepared, failure: &Failure) -> String {
 
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

@@ -39,7 +39,9 @@ impl Feed {
             OutputKind::Text { format, envelope } => {
                 Feed::Text(TextEncoder::new(layout.clone(), format, &output.events, envelope))
             }
-            OutputKind::Records => Feed::Records(layout.sites.iter().map(|s| output.events[s.event]).collect()),
+            OutputKind::Records => {
+                Feed::Records(layout.sites.iter().map(|s| output.events[s.event]).collect())
+            }
             OutputKind::Nothing => Feed::Nothing,
         }
     }
@@ -129,13 +131,19 @@ pub struct Lanes {
 struct Away;
 
 impl Sink for Away {
-    fn open(&mut self, _: &crate::sink::Opening) -> Result<Option<doge_core::batch::Position>, SinkError> {
+    fn open(
+        &mut self,
+        _: &crate::sink::Opening,
+    ) -> Result<Option<doge_core::batch::Position>, SinkError> {
         Ok(None)
     }
     fn write(&mut self, _: &Chunk) -> Result<(), SinkError> {
         Ok(())
     }
-    fn commit(&mut self, _: doge_core::batch::Position) -> Result<Option<doge_core::batch::Position>, SinkError> {
+    fn commit(
+        &mut self,
+        _: doge_core::batch::Position,
+    ) -> Result<Option<doge_core::batch::Position>, SinkError> {
         Ok(None)
     }
     fn finish(&mut self) -> Result<crate::sink::Finished, SinkError> {
@@ -155,8 +163,13 @@ impl Lanes {
         for (output, feed) in outputs.iter_mut().zip(&feeds) {
             let sink = std::mem::replace(&mut output.sink, Box::new(Away));
             let instant = sink.is_instant();
-            let writer =
-                Writer { sink, commit: output.commit, pending: 0, since: Instant::now(), broken: false };
+            let writer = Writer {
+                sink,
+                commit: output.commit,
+                pending: 0,
+                since: Instant::now(),
+                broken: false,
+            };
             most.push(output.commit.events.clamp(1, CHUNK_EVENTS));
             ports.push(match feed {
                 Feed::Nothing => Port::Closed(Mutex::new(writer)),
@@ -164,7 +177,10 @@ impl Lanes {
                 _ => {
                     let (sender, receiver) = sync_channel(QUEUE);
                     let shared = shared.clone();
-                    Port::There(sender, std::thread::spawn(move || serve(writer, &receiver, &shared)))
+                    Port::There(
+                        sender,
+                        std::thread::spawn(move || serve(writer, &receiver, &shared)),
+                    )
                 }
             });
         }
@@ -247,7 +263,13 @@ impl Filler {
     }
 
     /// Takes a run into all lanes; full chunks go to `out`.
-    pub fn take(&mut self, lanes: &Lanes, layout: &Arc<Layout>, run: Run<'_>, out: &mut dyn FnMut(usize, Chunk)) {
+    pub fn take(
+        &mut self,
+        lanes: &Lanes,
+        layout: &Arc<Layout>,
+        run: Run<'_>,
+        out: &mut dyn FnMut(usize, Chunk),
+    ) {
         for (lane, feed) in lanes.feeds.iter().enumerate() {
             let filling = &mut self.lanes[lane];
             match feed {
@@ -255,7 +277,12 @@ impl Filler {
                 Feed::Text(encoder) => {
                     let mut rest = run;
                     loop {
-                        let done = encoder.encode(&mut filling.state, rest, &mut filling.block, CHUNK_BYTES);
+                        let done = encoder.encode(
+                            &mut filling.state,
+                            rest,
+                            &mut filling.block,
+                            CHUNK_BYTES,
+                        );
                         filling.events += done.events;
                         if let Some((head, second)) = done.last {
                             filling.last = (run.time_ms, head, second);
@@ -276,7 +303,9 @@ impl Filler {
                         }
                         let record = event.record();
                         let batch = filling.batch.get_or_insert_with(|| {
-                            lock(&lanes.shared.batches).pop().unwrap_or_else(|| EventBatch::new(layout.clone()))
+                            lock(&lanes.shared.batches)
+                                .pop()
+                                .unwrap_or_else(|| EventBatch::new(layout.clone()))
                         });
                         batch.push(run.time_ms, record);
                         filling.events += 1;
@@ -291,7 +320,12 @@ impl Filler {
     }
 
     /// Sends what is not full, too.
-    pub fn flush(&mut self, lanes: &Lanes, layout: &Arc<Layout>, out: &mut dyn FnMut(usize, Chunk)) {
+    pub fn flush(
+        &mut self,
+        lanes: &Lanes,
+        layout: &Arc<Layout>,
+        out: &mut dyn FnMut(usize, Chunk),
+    ) {
         for (lane, filling) in self.lanes.iter_mut().enumerate() {
             filling.flush(lanes, layout, lane, out);
         }
@@ -299,7 +333,13 @@ impl Filler {
 }
 
 impl Filling {
-    fn flush(&mut self, lanes: &Lanes, layout: &Layout, lane: usize, out: &mut dyn FnMut(usize, Chunk)) {
+    fn flush(
+        &mut self,
+        lanes: &Lanes,
+        layout: &Layout,
+        lane: usize,
+        out: &mut dyn FnMut(usize, Chunk),
+    ) {
         if self.events == 0 {
             return;
         }
@@ -311,7 +351,8 @@ impl Filling {
             }
         };
         let (time_ms, head, second) = self.last;
-        let chunk = Chunk { payload, events: self.events, last: layout.position(time_ms, head, second) };
+        let chunk =
+            Chunk { payload, events: self.events, last: layout.position(time_ms, head, second) };
         self.events = 0;
         out(lane, chunk);
     }

@@ -52,7 +52,11 @@ pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Er
             report.error = errors.first().map(|e| e.message.clone());
             let safe = outputs.iter_mut().map(|o| o.sink.abort()).collect();
             report.wall = begun.elapsed();
-            return Err(Error::Stopped(Box::new(Stopped { cause: Cause::Open(errors), safe, report })));
+            return Err(Error::Stopped(Box::new(Stopped {
+                cause: Cause::Open(errors),
+                safe,
+                report,
+            })));
         }
     };
     let engine = Engine::new(program.clone(), tuning);
@@ -63,7 +67,9 @@ pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Er
     let cause = match (failed, end) {
         (Some(e), _) => Some(sink_cause(e)),
         (None, End::Cancelled) => Some(Cause::Cancelled),
-        (None, End::Failed(failure)) => Some(Cause::Expression(failure::describe(spec, prepared, &failure))),
+        (None, End::Failed(failure)) => {
+            Some(Cause::Expression(failure::describe(spec, prepared, &failure)))
+        }
         (None, End::Done) => None,
     };
     finish(cause, &mut outputs, report, begun)
@@ -101,7 +107,10 @@ fn buffers(spec: &RunSpec, program: &Program) -> Result<u64, Error> {
                     crate::sink::grouped(state)
                 ),
             )
-            .help(format!("give it at least {} MiB", (state + LEAST_BUFFER_BYTES).div_ceil(1 << 20)))
+            .help(format!(
+                "give it at least {} MiB",
+                (state + LEAST_BUFFER_BYTES).div_ceil(1 << 20)
+            ))
             .help("or split the run: `--shard 1/4`, `--shard 2/4`, ... need a quarter each"),
         );
         return Err(Error::Usage(diagnostics));
@@ -129,7 +138,13 @@ fn begin(prepared: &Prepared, program: &Program) -> RunReport {
         end_ms: clock.start_ms + clock.ticks as i64 * clock.tick_ms,
         tick_ms: clock.tick_ms,
         ticks: clock.ticks,
-        subjects: program.layout.populations.iter().cloned().zip(program.layout.ids.iter().map(|i| i.count)).collect(),
+        subjects: program
+            .layout
+            .populations
+            .iter()
+            .cloned()
+            .zip(program.layout.ids.iter().map(|i| i.count))
+            .collect(),
         ..RunReport::default()
     }
 }
@@ -178,7 +193,8 @@ fn finish(
     }
     report.wall = begun.elapsed();
     let Some(cause) = cause else { return Ok(report) };
-    report.outcome = if matches!(cause, Cause::Cancelled) { Outcome::Cancelled } else { Outcome::Failed };
+    report.outcome =
+        if matches!(cause, Cause::Cancelled) { Outcome::Cancelled } else { Outcome::Failed };
     let safe: Vec<String> = outputs.iter_mut().map(|o| o.sink.abort()).collect();
     for (line, safe) in report.outputs.iter_mut().zip(&safe) {
         line.safe = Some(safe.clone());
@@ -195,5 +211,11 @@ fn finish(
 
 /// An output's line of the report.
 fn line(output: &Output, events: u64) -> OutputReport {
-    OutputReport { destination: output.name.clone(), place: output.place.clone(), events, bytes: None, safe: None }
+    OutputReport {
+        destination: output.name.clone(),
+        place: output.place.clone(),
+        events,
+        bytes: None,
+        safe: None,
+    }
 }

@@ -87,7 +87,9 @@ impl Pump {
     }
 
     fn windows(&mut self, program: &Arc<Program>) -> End {
-        each(self.engine.all(self.workers.len()), &mut self.workers, |worker, cells| worker.create(program, cells));
+        each(self.engine.all(self.workers.len()), &mut self.workers, |worker, cells| {
+            worker.create(program, cells)
+        });
         if let Some(failure) = self.failure() {
             return End::Failed(failure);
         }
@@ -104,17 +106,25 @@ impl Pump {
             }
             let begun = Instant::now();
             let limit = self.engine.limit(self.workers.len());
-            let reached = each(self.engine.groups(&window, self.workers.len()), &mut self.workers, |worker, cells| {
-                worker.simulate(program, &window, limit, cells)
-            });
+            let reached = each(
+                self.engine.groups(&window, self.workers.len()),
+                &mut self.workers,
+                |worker, cells| worker.simulate(program, &window, limit, cells),
+            );
             self.engine.settle(&mut window, &reached, &mut self.workers);
-            let failed = self.workers.iter().any(|w| w.failure.as_ref().is_some_and(|f| f.is_within(&window)));
-            let enough = self.max_events.is_some_and(|most| self.events().iter().sum::<u64>() >= most);
+            let failed = self
+                .workers
+                .iter()
+                .any(|w| w.failure.as_ref().is_some_and(|f| f.is_within(&window)));
+            let enough =
+                self.max_events.is_some_and(|most| self.events().iter().sum::<u64>() >= most);
             if failed || enough {
                 let failure = self.failure();
                 if self.cut(program, &window, failure.as_deref()) {
                     return match failure {
-                        Some(failure) if failure.is_within(&window) && !self.is_full() => End::Failed(failure),
+                        Some(failure) if failure.is_within(&window) && !self.is_full() => {
+                            End::Failed(failure)
+                        }
                         _ => End::Done,
                     };
                 }
@@ -151,7 +161,9 @@ impl Pump {
             let (filler, ordered) = (&mut self.fillers[0], &mut self.ordered[0]);
             let mut out = |lane, chunk| lanes.deliver(lane, chunk);
             for bucket in 0..buckets {
-                ordered.runs(program, window, &workers, bucket, &mut |run| filler.take(lanes, layout, run, &mut out));
+                ordered.runs(program, window, &workers, bucket, &mut |run| {
+                    filler.take(lanes, layout, run, &mut out)
+                });
             }
             if self.flushed.elapsed() > FLUSH_EVERY {
                 filler.flush(lanes, layout, &mut out);
@@ -172,8 +184,9 @@ impl Pump {
                 let mut chunks = Vec::new();
                 let mut out = |lane, chunk| chunks.push((lane, chunk));
                 for bucket in task * buckets / tasks..(task + 1) * buckets / tasks {
-                    ordered
-                        .runs(program, window, &workers, bucket, &mut |run| filler.take(lanes, layout, run, &mut out));
+                    ordered.runs(program, window, &workers, bucket, &mut |run| {
+                        filler.take(lanes, layout, run, &mut out)
+                    });
                 }
                 filler.flush(lanes, layout, &mut out);
                 let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,10 +222,13 @@ impl Pump {
         // Events captured in this window or put off beyond it.
         let mut in_window = 0;
         for bucket in 0..window.buckets() {
-            ordered.runs(program, window, &workers, bucket, &mut |run| in_window += run.events(layout).count() as u64);
+            ordered.runs(program, window, &workers, bucket, &mut |run| {
+                in_window += run.events(layout).count() as u64
+            });
         }
         let later: u64 = workers.iter().map(|w| w.later().count() as u64).sum();
-        let mut left = self.max_events.map_or(u64::MAX, |most| most - (captured - in_window - later));
+        let mut left =
+            self.max_events.map_or(u64::MAX, |most| most - (captured - in_window - later));
         let mut cut = false;
         let mut last_ms = program.start_ms + window.from as i64 * program.tick_ms;
         let mut kept = Vec::new();
@@ -254,7 +270,11 @@ impl Pump {
         let layout: &Layout = &self.program.layout;
         let mut events = vec![0; layout.events.len()];
         for worker in &self.workers {
-            layout.sites.iter().zip(worker.captured(&self.program)).for_each(|(site, n)| events[site.event] += n);
+            layout
+                .sites
+                .iter()
+                .zip(worker.captured(&self.program))
+                .for_each(|(site, n)| events[site.event] += n);
         }
         layout.sites.iter().zip(&self.dropped).for_each(|(site, n)| events[site.event] -= n);
         events
@@ -264,11 +284,21 @@ impl Pump {
     pub fn report(&self, outputs: &[Output], report: &mut RunReport) {
         let layout = &self.program.layout;
         let events = self.events();
-        let named = layout.events.iter().zip(&events).zip(&layout.selected).filter(|(_, selected)| **selected);
+        let named = layout
+            .events
+            .iter()
+            .zip(&events)
+            .zip(&layout.selected)
+            .filter(|(_, selected)| **selected);
         report.events = named.map(|((e, n), _)| (e.name.clone(), *n)).collect();
         report.outputs = outputs
             .iter()
-            .map(|o| line(o, o.events.iter().zip(&events).filter(|(taken, _)| **taken).map(|(_, n)| n).sum()))
+            .map(|o| {
+                line(
+                    o,
+                    o.events.iter().zip(&events).filter(|(taken, _)| **taken).map(|(_, n)| n).sum(),
+                )
+            })
             .collect();
         let zero = |n: usize| vec![0u64; n];
         let total = |of: fn(&Worker) -> &Vec<Vec<u64>>| {

@@ -28,10 +28,7 @@ pub static KIND: SinkKind = SinkKind {
             "compression",
             "write plain text, and compress it afterwards: `gzip out/NAME.jsonl`",
         ),
-        Key::later(
-            "part",
-            "write one file per event (`path: \"out/{event}.jsonl\"`)",
-        ),
+        Key::later("part", "write one file per event (`path: \"out/{event}.jsonl\"`)"),
     ],
     takes: Takes::Text,
     keeps: true,
@@ -44,12 +41,7 @@ pub static KIND: SinkKind = SinkKind {
         Ok(Made {
             place: path.display().to_string(),
             identity: Identity::file(&path),
-            sink: Box::new(FileSink::new(
-                path,
-                context.format,
-                context.if_exists,
-                settings.wait(),
-            )),
+            sink: Box::new(FileSink::new(path, context.format, context.if_exists, settings.wait())),
         })
     }),
 };
@@ -144,16 +136,7 @@ struct FileSink {
 
 impl FileSink {
     fn new(path: PathBuf, format: TextFormat, if_exists: IfExists, wait: Duration) -> Self {
-        FileSink {
-            path,
-            format,
-            if_exists,
-            wait,
-            open: None,
-            events: 0,
-            bytes: 0,
-            finished: false,
-        }
+        FileSink { path, format, if_exists, wait, open: None, events: 0, bytes: 0, finished: false }
     }
 
     fn place(&self) -> String {
@@ -202,11 +185,7 @@ impl FileSink {
             .write(true)
             .open(&self.path)
             .map_err(|e| SinkError::io("open", &self.place(), &e))?;
-        Ok(Open {
-            file: Unlocked(file),
-            target: Target::Direct,
-            len: 0,
-        })
+        Ok(Open { file: Unlocked(file), target: Target::Direct, len: 0 })
     }
 
     fn open_part(&mut self) -> Result<Open, SinkError> {
@@ -215,19 +194,12 @@ impl FileSink {
         name.push(".part");
         let part = PathBuf::from(name);
         if part.is_dir() {
-            return Err(
-                SinkError::new(format!("cannot write {}: it is a folder", part.display()))
-                    .help("remove that folder, or write to another path"),
-            );
+            return Err(SinkError::new(format!("cannot write {}: it is a folder", part.display()))
+                .help("remove that folder, or write to another path"));
         }
         let file = locked(&part, false, self.wait)?;
-        file.set_len(0)
-            .map_err(|e| SinkError::io("write", &part.display().to_string(), &e))?;
-        Ok(Open {
-            file: Unlocked(file),
-            target: Target::Part(part),
-            len: 0,
-        })
+        file.set_len(0).map_err(|e| SinkError::io("write", &part.display().to_string(), &e))?;
+        Ok(Open { file: Unlocked(file), target: Target::Part(part), len: 0 })
     }
 
     fn open_append(&mut self, header: &[u8]) -> Result<Open, SinkError> {
@@ -261,11 +233,7 @@ impl FileSink {
             }
             file.seek(SeekFrom::End(0)).map_err(fail)?;
         }
-        Ok(Open {
-            file: Unlocked(file),
-            target: Target::Append((!made).then_some(len)),
-            len,
-        })
+        Ok(Open { file: Unlocked(file), target: Target::Append((!made).then_some(len)), len })
     }
 
     /// Writes bytes that hold `events` whole events.
@@ -330,9 +298,7 @@ fn locked(path: &Path, read: bool, wait: Duration) -> Result<File, SinkError> {
             Err(TryLockError::Error(_)) => return Ok(file),
         }
     }
-    Err(SinkError::new(format!(
-        "cannot write {place}: other runs keep renaming it"
-    )))
+    Err(SinkError::new(format!("cannot write {place}: other runs keep renaming it")))
 }
 
 #[cfg(unix)]
@@ -358,10 +324,7 @@ impl Sink for FileSink {
                     "cannot write {}: it is a folder",
                     self.place()
                 ))
-                .help(format!(
-                    "name a file in it: {}",
-                    self.path.join("NAME").display()
-                )));
+                .help(format!("name a file in it: {}", self.path.join("NAME").display())));
             }
             Ok(m) if !m.is_file() => self.open_direct()?,
             _ if is_device_path(&self.path) => self.open_direct()?,
@@ -391,10 +354,9 @@ impl Sink for FileSink {
     fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
         match &chunk.payload {
             Payload::Bytes(bytes) => self.put(bytes, chunk.events),
-            Payload::Batch(_) => Err(SinkError::new(format!(
-                "{} takes text, not records",
-                self.place()
-            ))),
+            Payload::Batch(_) => {
+                Err(SinkError::new(format!("{} takes text, not records", self.place())))
+            }
         }
     }
 
@@ -405,23 +367,18 @@ impl Sink for FileSink {
     fn finish(&mut self) -> Result<Finished, SinkError> {
         let place = self.place();
         let Some(open) = &mut self.open else {
-            return Err(SinkError::new(format!(
-                "cannot finish {place}: it is not open"
-            )));
+            return Err(SinkError::new(format!("cannot finish {place}: it is not open")));
         };
         match &open.target {
-            Target::Direct => (&open.file.0)
-                .flush()
-                .map_err(|e| SinkError::io("write", &place, &e))?,
-            Target::Append(_) => open
-                .file
-                .sync_all()
-                .map_err(|e| SinkError::io("write", &place, &e))?,
+            Target::Direct => {
+                (&open.file.0).flush().map_err(|e| SinkError::io("write", &place, &e))?
+            }
+            Target::Append(_) => {
+                open.file.sync_all().map_err(|e| SinkError::io("write", &place, &e))?
+            }
             Target::Part(part) => {
                 let part_place = part.display().to_string();
-                open.file
-                    .sync_all()
-                    .map_err(|e| SinkError::io("write", &part_place, &e))?;
+                open.file.sync_all().map_err(|e| SinkError::io("write", &part_place, &e))?;
                 let real = part.with_extension("");
                 // Somebody else may have made the file while this run went on.
                 if self.if_exists == IfExists::Error
@@ -436,10 +393,7 @@ impl Sink for FileSink {
         }
         self.finished = true;
         self.open = None;
-        Ok(Finished {
-            place,
-            bytes: Some(self.bytes),
-        })
+        Ok(Finished { place, bytes: Some(self.bytes) })
     }
 
     fn is_instant(&self) -> bool {

@@ -42,32 +42,17 @@ pub struct Key {
 impl Key {
     /// A key that must be given.
     pub const fn required(name: &'static str, value: KeyValue) -> Self {
-        Key {
-            name,
-            value,
-            required: true,
-            later: None,
-        }
+        Key { name, value, required: true, later: None }
     }
 
     /// A key with a default.
     pub const fn optional(name: &'static str, value: KeyValue) -> Self {
-        Key {
-            name,
-            value,
-            required: false,
-            later: None,
-        }
+        Key { name, value, required: false, later: None }
     }
 
     /// A key that is known but not supported yet.
     pub const fn later(name: &'static str, way: &'static str) -> Self {
-        Key {
-            name,
-            value: KeyValue::Any,
-            required: false,
-            later: Some(way),
-        }
+        Key { name, value: KeyValue::Any, required: false, later: Some(way) }
     }
 }
 

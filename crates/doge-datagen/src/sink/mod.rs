@@ -180,11 +180,7 @@ pub struct SinkError {
 impl SinkError {
     /// An error with its message and no way out that could be named.
     pub fn new(message: impl Into<String>) -> Self {
-        SinkError {
-            message: message.into(),
-            help: Vec::new(),
-            closed_pipe: false,
-        }
+        SinkError { message: message.into(), help: Vec::new(), closed_pipe: false }
     }
 
     /// Adds a way out.

@@ -12,11 +12,7 @@ pub static KIND: SinkKind = SinkKind {
     keeps: false,
     resumable: false,
     make: Make::Now(|_, _| {
-        Ok(Made {
-            sink: Box::new(Null),
-            place: "null".into(),
-            identity: Identity::None,
-        })
+        Ok(Made { sink: Box::new(Null), place: "null".into(), identity: Identity::None })
     }),
 };
 
@@ -36,10 +32,7 @@ impl Sink for Null {
     }
 
     fn finish(&mut self) -> Result<Finished, SinkError> {
-        Ok(Finished {
-            place: "null".into(),
-            bytes: None,
-        })
+        Ok(Finished { place: "null".into(), bytes: None })
     }
 
     fn abort(&mut self) -> String {

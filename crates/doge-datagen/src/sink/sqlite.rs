@@ -56,23 +56,15 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
         return Err("a table holds one event".into());
     };
     if event.leaves.is_empty() {
-        return Err(format!(
-            "event {} has no fields, and a table needs a column",
-            event.name
-        ));
+        return Err(format!("event {} has no fields, and a table needs a column", event.name));
     }
     let identity = match Identity::file(&path) {
         Identity::File(file, _) => Identity::File(file, Some(table.to_ascii_lowercase())),
         _ => {
-            return Err(format!(
-                "{} is a device, not an SQLite file",
-                path.display()
-            ));
+            return Err(format!("{} is a device, not an SQLite file", path.display()));
         }
     };
-    let Identity::File(absolute, _) = &identity else {
-        unreachable!("just made")
-    };
+    let Identity::File(absolute, _) = &identity else { unreachable!("just made") };
     let busy = settings.wait();
     let shared = context
         .shared
@@ -90,11 +82,7 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
         settings.flag("create", true),
         place.clone(),
     );
-    Ok(Made {
-        sink: Box::new(sink),
-        place,
-        identity,
-    })
+    Ok(Made { sink: Box::new(sink), place, identity })
 }
 
 /// A database file: one connection, one transaction, several tables.
@@ -160,12 +148,8 @@ impl Database {
         let place = self.place();
         match std::fs::metadata(&self.path) {
             Ok(m) if m.is_dir() => {
-                return Err(
-                    SinkError::new(format!("cannot open {place}: it is a folder")).help(format!(
-                        "name a file in it: {}",
-                        self.path.join("NAME.db").display()
-                    )),
-                );
+                return Err(SinkError::new(format!("cannot open {place}: it is a folder"))
+                    .help(format!("name a file in it: {}", self.path.join("NAME.db").display())));
             }
             Ok(_) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -221,9 +205,8 @@ impl Database {
         }
         if self.in_transaction {
             if let Some(c) = &self.connection {
-                let done = c
-                    .execute_batch("COMMIT")
-                    .map_err(|e| explain("commit to", &self.place(), &e));
+                let done =
+                    c.execute_batch("COMMIT").map_err(|e| explain("commit to", &self.place(), &e));
                 if let Err(e) = done {
                     self.rollback();
                     self.failed = Some((e.message.clone(), e.help.clone()));
@@ -331,18 +314,11 @@ impl Table {
         create: bool,
         place: String,
     ) -> Self {
-        let columns: Vec<_> = event
-            .leaves
-            .iter()
-            .map(|l| (l.column.clone(), l.ty))
-            .collect();
+        let columns: Vec<_> = event.leaves.iter().map(|l| (l.column.clone(), l.ty)).collect();
         let names: Vec<_> = columns.iter().map(|c| quoted(&c.0)).collect();
         let marks = vec!["?"; columns.len()].join(", ");
-        let insert = format!(
-            "INSERT INTO {} ({}) VALUES ({marks})",
-            quoted(&name),
-            names.join(", ")
-        );
+        let insert =
+            format!("INSERT INTO {} ({}) VALUES ({marks})", quoted(&name), names.join(", "));
         Table {
             database,
             place,
@@ -384,26 +360,16 @@ impl Table {
                 .iter()
                 .map(|(name, ty)| format!("{} {}", quoted(name), sql_type(*ty)))
                 .collect();
-            let sql = format!(
-                "CREATE TABLE {} ({})",
-                quoted(&self.name),
-                columns.join(", ")
-            );
-            return connection
-                .execute_batch(&sql)
-                .map_err(|e| explain("make", &place, &e));
+            let sql = format!("CREATE TABLE {} ({})", quoted(&self.name), columns.join(", "));
+            return connection.execute_batch(&sql).map_err(|e| explain("make", &place, &e));
         };
         if kind != "table" {
-            return Err(
-                SinkError::new(format!("cannot write to {place}: it is a {kind}"))
-                    .help("name a table, or another name for a new one"),
-            );
+            return Err(SinkError::new(format!("cannot write to {place}: it is a {kind}"))
+                .help("name a table, or another name for a new one"));
         }
         self.check_columns(connection, strict)?;
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(&self.name));
-        let has_row: bool = connection
-            .query_row(&sql, [], |row| row.get(0))
-            .map_err(fail)?;
+        let has_row: bool = connection.query_row(&sql, [], |row| row.get(0)).map_err(fail)?;
         match self.if_exists {
             IfExists::Error if has_row => Err(SinkError::new(format!("{place} has rows already")).help(
                 "write `if_exists: replace` (or `--if-exists replace`) to delete them with the first \
@@ -454,11 +420,7 @@ impl Table {
                 Some(f) if f.hidden != 0 => wrong.push(format!("column {name} is computed")),
                 Some(f) if !holds(&f.declared, strict, ty.base) => wrong.push(format!(
                     "column {name} is {}, the field is {ty} and needs {}",
-                    if f.declared.is_empty() {
-                        "untyped"
-                    } else {
-                        &f.declared
-                    },
+                    if f.declared.is_empty() { "untyped" } else { &f.declared },
                     sql_type(*ty)
                 )),
                 Some(f) if f.not_null && ty.nullable => {
@@ -468,10 +430,7 @@ impl Table {
             }
         }
         for f in &found {
-            let ours = self
-                .columns
-                .iter()
-                .any(|c| c.0.eq_ignore_ascii_case(&f.name));
+            let ours = self.columns.iter().any(|c| c.0.eq_ignore_ascii_case(&f.name));
             let row_id = f.key > 0 && f.declared.eq_ignore_ascii_case("integer");
             if !ours && f.hidden == 0 && f.not_null && f.default.is_none() && !row_id {
                 wrong.push(format!(
@@ -559,9 +518,7 @@ impl Sink for Table {
     fn open(&mut self, _: &Opening) -> Result<Option<Position>, SinkError> {
         let shared = self.database.clone();
         let mut database = lock(&shared);
-        let result = database
-            .ready()
-            .and_then(|connection| self.prepare(connection));
+        let result = database.ready().and_then(|connection| self.prepare(connection));
         if result.is_ok() {
             self.open = true;
             database.users += 1;
@@ -577,18 +534,13 @@ impl Sink for Table {
 
     fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
         let Payload::Batch(batch) = &chunk.payload else {
-            return Err(SinkError::new(format!(
-                "{} takes records, not text",
-                self.place
-            )));
+            return Err(SinkError::new(format!("{} takes records, not text", self.place)));
         };
         let shared = self.database.clone();
         let mut database = lock(&shared);
         self.settle(&database);
         let connection = database.ready()?;
-        let done = self
-            .delete_old(connection)
-            .and_then(|()| self.insert(connection, batch));
+        let done = self.delete_old(connection).and_then(|()| self.insert(connection, batch));
         if let Err(e) = done {
             // Half a chunk may be in the transaction, and no other table shall commit it.
             database.rollback();
@@ -620,10 +572,7 @@ impl Sink for Table {
         self.committed = self.written;
         self.open = false;
         database.leave();
-        Ok(Finished {
-            place: self.place.clone(),
-            bytes: None,
-        })
+        Ok(Finished { place: self.place.clone(), bytes: None })
     }
 
     fn abort(&mut self) -> String {
@@ -637,11 +586,7 @@ impl Sink for Table {
         } else if self.committed == 0 {
             return format!("{} was not touched", self.place);
         } else {
-            return format!(
-                "{} is complete: {}",
-                self.place,
-                text::events(self.committed)
-            );
+            return format!("{} is complete: {}", self.place, text::events(self.committed));
         }
         match self.committed {
             0 => format!("{} is as it was", self.place),

@@ -18,16 +18,8 @@ pub static KIND: SinkKind = SinkKind {
     keeps: false,
     resumable: false,
     make: Make::Now(|_, context| {
-        let sink = Stdout {
-            format: context.format,
-            events: 0,
-            bytes: 0,
-        };
-        Ok(Made {
-            sink: Box::new(sink),
-            place: NAME.into(),
-            identity: Identity::Stdout,
-        })
+        let sink = Stdout { format: context.format, events: 0, bytes: 0 };
+        Ok(Made { sink: Box::new(sink), place: NAME.into(), identity: Identity::Stdout })
     }),
 };
 
@@ -77,19 +69,11 @@ impl Sink for Stdout {
     }
 
     fn finish(&mut self) -> Result<Finished, SinkError> {
-        std::io::stdout()
-            .flush()
-            .map_err(|e| SinkError::io("write to", NAME, &e))?;
-        Ok(Finished {
-            place: NAME.into(),
-            bytes: Some(self.bytes),
-        })
+        std::io::stdout().flush().map_err(|e| SinkError::io("write to", NAME, &e))?;
+        Ok(Finished { place: NAME.into(), bytes: Some(self.bytes) })
     }
 
     fn abort(&mut self) -> String {
-        format!(
-            "the first {} went to standard output",
-            text::events(self.events)
-        )
+        format!("the first {} went to standard output", text::events(self.events))
     }
 }

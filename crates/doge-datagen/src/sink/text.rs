@@ -44,11 +44,7 @@ mod tests {
     fn counts_read_well() {
         assert_eq!(
             (events(1), events(1024), events(1_000_000)),
-            (
-                "1 event".into(),
-                "1,024 events".into(),
-                "1,000,000 events".into()
-            )
+            ("1 event".into(), "1,024 events".into(), "1,000,000 events".into())
         );
     }
 }

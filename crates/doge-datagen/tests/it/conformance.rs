@@ -19,36 +19,25 @@ struct Case {
 
 impl Case {
     fn path(&self) -> PathBuf {
-        self.folder
-            .path()
-            .join("new folder")
-            .join(match (self.kind.name, self.format) {
-                ("sqlite", _) => "out.db",
-                (_, TextFormat::Jsonl) => "out.jsonl",
-                (_, TextFormat::Csv) => "out.csv",
-            })
+        self.folder.path().join("new folder").join(match (self.kind.name, self.format) {
+            ("sqlite", _) => "out.db",
+            (_, TextFormat::Jsonl) => "out.jsonl",
+            (_, TextFormat::Csv) => "out.csv",
+        })
     }
 
     fn sink(&self, if_exists: IfExists) -> Box<dyn Sink> {
         let path = self.path();
         let texts = [("path", path.to_str().unwrap()), ("table", "trx")];
-        make(
-            self.kind,
-            &texts,
-            if_exists,
-            self.format,
-            &mut Shared::new(),
-        )
+        make(self.kind, &texts, if_exists, self.format, &mut Shared::new())
     }
 
     /// Writes `from..to` in chunks of ten, committing after each, and finishes.
     fn whole(&self, if_exists: IfExists, from: u64, to: u64) -> Box<dyn Sink> {
         let mut sink = self.sink(if_exists);
-        sink.open(&opening(self.format))
-            .unwrap_or_else(|e| panic!("{}: {e}", self.kind.name));
+        sink.open(&opening(self.format)).unwrap_or_else(|e| panic!("{}: {e}", self.kind.name));
         self.chunks(&mut *sink, from, to);
-        sink.finish()
-            .unwrap_or_else(|e| panic!("{}: {e}", self.kind.name));
+        sink.finish().unwrap_or_else(|e| panic!("{}: {e}", self.kind.name));
         sink
     }
 
@@ -58,8 +47,7 @@ impl Case {
         let mut last = None;
         for start in (from..to).step_by(10) {
             let end = (start + 10).min(to);
-            sink.write(&chunk(self.kind, &layout, self.format, start, end))
-                .unwrap();
+            sink.write(&chunk(self.kind, &layout, self.format, start, end)).unwrap();
             let upto = position(end - 1);
             let done = sink.commit(upto).unwrap();
             assert!(
@@ -67,11 +55,7 @@ impl Case {
                 "{}: a commit must not pass what was written",
                 self.kind.name
             );
-            assert!(
-                done.map(|p| p.id) >= last,
-                "{}: a commit must not go back",
-                self.kind.name
-            );
+            assert!(done.map(|p| p.id) >= last, "{}: a commit must not go back", self.kind.name);
             last = done.map(|p| p.id);
         }
         last
@@ -98,11 +82,7 @@ impl Case {
 /// Every kind that keeps something, in every format.
 fn cases() -> Vec<Case> {
     let mut out = Vec::new();
-    for kind in KINDS
-        .iter()
-        .copied()
-        .filter(|k| matches!(k.make, Make::Now(_)))
-    {
+    for kind in KINDS.iter().copied().filter(|k| matches!(k.make, Make::Now(_))) {
         let formats: &[TextFormat] = match kind.name {
             // Nothing to read back; see the module's head.
             "stdout" | "null" => continue,
@@ -111,11 +91,7 @@ fn cases() -> Vec<Case> {
             other => panic!("the kind {other} has no line in the conformance suite: add one here"),
         };
         for format in formats {
-            out.push(Case {
-                kind,
-                format: *format,
-                folder: tempfile::tempdir().unwrap(),
-            });
+            out.push(Case { kind, format: *format, folder: tempfile::tempdir().unwrap() });
         }
     }
     assert!(out.len() >= 2, "no kinds to test");
@@ -127,17 +103,9 @@ fn all_events_in_order_in_a_folder_that_is_made() {
     for case in cases() {
         let mut sink = case.whole(IfExists::Error, 0, 95);
         assert_eq!(case.read(), Some((0..95).collect()), "{}", case.kind.name);
-        assert_eq!(
-            case.litter(),
-            Vec::<String>::new(),
-            "{}: nothing else stays",
-            case.kind.name
-        );
+        assert_eq!(case.litter(), Vec::<String>::new(), "{}: nothing else stays", case.kind.name);
         let said = sink.abort();
-        assert!(
-            said.contains("complete"),
-            "after finish, abort says that all is there: {said}"
-        );
+        assert!(said.contains("complete"), "after finish, abort says that all is there: {said}");
         assert_eq!(case.read(), Some((0..95).collect()), "{}", case.kind.name);
     }
 }
@@ -157,18 +125,9 @@ fn without_events_an_empty_output() {
 fn existing_events_are_an_error_and_stay() {
     for case in cases() {
         case.whole(IfExists::Error, 0, 5);
-        let error = case
-            .sink(IfExists::Error)
-            .open(&opening(case.format))
-            .unwrap_err();
-        assert!(
-            error.message.contains(case.path().to_str().unwrap()),
-            "names the place: {error}"
-        );
-        assert!(
-            error.help.join(" ").contains("if_exists: replace"),
-            "says the way out: {error:?}"
-        );
+        let error = case.sink(IfExists::Error).open(&opening(case.format)).unwrap_err();
+        assert!(error.message.contains(case.path().to_str().unwrap()), "names the place: {error}");
+        assert!(error.help.join(" ").contains("if_exists: replace"), "says the way out: {error:?}");
         assert_eq!(case.read(), Some((0..5).collect()), "{}", case.kind.name);
         assert_eq!(case.litter(), Vec::<String>::new());
     }
@@ -192,44 +151,18 @@ fn replace_keeps_the_old_until_its_moment() {
         case.whole(IfExists::Error, 0, 5);
         let mut sink = case.sink(IfExists::Replace);
         sink.open(&opening(case.format)).unwrap();
-        assert_eq!(
-            case.read(),
-            Some((0..5).collect()),
-            "{}: open keeps the old",
-            case.kind.name
-        );
+        assert_eq!(case.read(), Some((0..5).collect()), "{}: open keeps the old", case.kind.name);
         let layout = layout();
-        sink.write(&chunk(case.kind, &layout, case.format, 10, 20))
-            .unwrap();
-        assert_eq!(
-            case.read(),
-            Some((0..5).collect()),
-            "{}: write keeps the old",
-            case.kind.name
-        );
+        sink.write(&chunk(case.kind, &layout, case.format, 10, 20)).unwrap();
+        assert_eq!(case.read(), Some((0..5).collect()), "{}: write keeps the old", case.kind.name);
         let done = sink.commit(position(19)).unwrap();
         let want = if done.is_some() { 10..20 } else { 0..5 };
-        assert_eq!(
-            case.read(),
-            Some(want.collect()),
-            "{}: commit",
-            case.kind.name
-        );
+        assert_eq!(case.read(), Some(want.collect()), "{}: commit", case.kind.name);
         sink.finish().unwrap();
-        assert_eq!(
-            case.read(),
-            Some((10..20).collect()),
-            "{}: finish",
-            case.kind.name
-        );
+        assert_eq!(case.read(), Some((10..20).collect()), "{}: finish", case.kind.name);
         // And without a single event.
         case.whole(IfExists::Replace, 0, 0);
-        assert_eq!(
-            case.read(),
-            Some(vec![]),
-            "{}: replaced by nothing",
-            case.kind.name
-        );
+        assert_eq!(case.read(), Some(vec![]), "{}: replaced by nothing", case.kind.name);
     }
 }
 
@@ -250,15 +183,8 @@ fn open_and_abort_change_nothing() {
             let mut sink = case.sink(if_exists);
             sink.open(&opening(case.format)).unwrap();
             let said = sink.abort();
-            assert!(
-                said.contains(case.path().to_str().unwrap()),
-                "names the place: {said}"
-            );
-            assert!(
-                !case.path().exists(),
-                "{}: what was not there is not there",
-                case.kind.name
-            );
+            assert!(said.contains(case.path().to_str().unwrap()), "names the place: {said}");
+            assert!(!case.path().exists(), "{}: what was not there is not there", case.kind.name);
             assert_eq!(case.litter(), Vec::<String>::new(), "{}", case.kind.name);
         }
         case.whole(IfExists::Replace, 0, 5);
@@ -266,10 +192,7 @@ fn open_and_abort_change_nothing() {
             let mut sink = case.sink(if_exists);
             sink.open(&opening(case.format)).unwrap();
             let said = sink.abort();
-            assert!(
-                said.contains("was not touched") || said.contains("is as it was"),
-                "{said}"
-            );
+            assert!(said.contains("was not touched") || said.contains("is as it was"), "{said}");
             assert_eq!(case.read(), Some((0..5).collect()), "{}", case.kind.name);
             assert_eq!(case.litter(), Vec::<String>::new(), "{}", case.kind.name);
         }
@@ -283,8 +206,7 @@ fn abort_leaves_whole_events_and_says_how_many() {
         sink.open(&opening(case.format)).unwrap();
         let committed = case.chunks(&mut *sink, 0, 1_500);
         // Written, not committed.
-        sink.write(&chunk(case.kind, &layout(), case.format, 1_500, 1_510))
-            .unwrap();
+        sink.write(&chunk(case.kind, &layout(), case.format, 1_500, 1_510)).unwrap();
         let said = sink.abort();
         let (kept, path) = match committed {
             Some(last) => (last + 1, case.path()),
@@ -301,11 +223,7 @@ fn abort_leaves_whole_events_and_says_how_many() {
         );
         let left = read_back(case.kind.name, &path, case.format);
         assert_eq!(left, Some((0..kept).collect()), "{}", case.kind.name);
-        assert_eq!(
-            case.path().exists(),
-            committed.is_some(),
-            "only the whole has its name"
-        );
+        assert_eq!(case.path().exists(), committed.is_some(), "only the whole has its name");
         // The next run is not in the way of what is left.
         case.whole(IfExists::Replace, 0, 5);
         assert_eq!(case.read(), Some((0..5).collect()));
@@ -319,8 +237,7 @@ fn a_sink_that_is_dropped_has_aborted() {
         case.whole(IfExists::Error, 0, 5);
         let mut sink = case.sink(IfExists::Append);
         sink.open(&opening(case.format)).unwrap();
-        sink.write(&chunk(case.kind, &layout(), case.format, 5, 9))
-            .unwrap();
+        sink.write(&chunk(case.kind, &layout(), case.format, 5, 9)).unwrap();
         drop(sink);
         let left = case.read().unwrap();
         assert!(left == (0..5).collect::<Vec<_>>() || left == (0..9).collect::<Vec<_>>());
@@ -335,10 +252,7 @@ fn a_second_writer_is_noticed() {
         case.whole(IfExists::Error, 0, 5);
         let mut first = case.sink(IfExists::Replace);
         first.open(&opening(case.format)).unwrap();
-        let error = case
-            .sink(IfExists::Replace)
-            .open(&opening(case.format))
-            .unwrap_err();
+        let error = case.sink(IfExists::Replace).open(&opening(case.format)).unwrap_err();
         assert!(error.message.contains("another"), "{error}");
         assert!(!error.help.is_empty());
         case.chunks(&mut *first, 0, 3);
@@ -357,13 +271,7 @@ fn a_second_writer_is_noticed() {
 fn null_is_never_written_to() {
     // It counts as taking every event, but nothing is made for it.
     assert!(kind("null").takes == Takes::Nothing);
-    let mut sink = make(
-        kind("null"),
-        &[],
-        IfExists::Error,
-        TextFormat::Jsonl,
-        &mut Shared::new(),
-    );
+    let mut sink = make(kind("null"), &[], IfExists::Error, TextFormat::Jsonl, &mut Shared::new());
     assert_eq!(sink.open(&opening(TextFormat::Jsonl)).unwrap(), None);
     assert_eq!(sink.finish().unwrap().place, "null");
     assert!(sink.abort().starts_with("null "));

@@ -26,29 +26,19 @@ fn checked(sinks: &str) -> (Vec<DestinationSpec>, Diagnostics, String) {
     let text = format!("{HEAD}sinks:\n{sinks}");
     let (spec, mut diags) = doge_core::spec::parse(&text, "m.yaml")
         .unwrap_or_else(|d| panic!("{}", d.render(&Source::new("m.yaml", text.clone()), false)));
-    let found = check(
-        spec.sinks.as_ref().expect("there are sinks"),
-        &events_of(&spec),
-        &mut diags,
-    );
+    let found = check(spec.sinks.as_ref().expect("there are sinks"), &events_of(&spec), &mut diags);
     (found, diags, text)
 }
 
 fn good(sinks: &str) -> Vec<DestinationSpec> {
     let (found, diags, text) = checked(sinks);
-    assert!(
-        diags.0.is_empty(),
-        "{}",
-        diags.render(&Source::new("m.yaml", text), false)
-    );
+    assert!(diags.0.is_empty(), "{}", diags.render(&Source::new("m.yaml", text), false));
     found
 }
 
 fn model() -> Model {
     let (spec, _) = doge_core::spec::parse(HEAD, "m.yaml").expect("the head is right");
-    doge_core::compile::compile(&spec)
-        .expect("the head is right")
-        .0
+    doge_core::compile::compile(&spec).expect("the head is right").0
 }
 
 struct Ask<'a> {
@@ -57,11 +47,7 @@ struct Ask<'a> {
     shard: (u64, u64),
 }
 
-const ALL: Ask<'static> = Ask {
-    selected: None,
-    if_exists: None,
-    shard: (1, 1),
-};
+const ALL: Ask<'static> = Ask { selected: None, if_exists: None, shard: (1, 1) };
 
 fn resolved(specs: &[DestinationSpec], ask: &Ask<'_>) -> Result<Vec<Output>, String> {
     let model = model();
@@ -74,10 +60,7 @@ fn resolved(specs: &[DestinationSpec], ask: &Ask<'_>) -> Result<Vec<Output>, Str
         environment: &|name| (name == "DIR").then(|| "from{event}env".to_owned()),
     })
     .map_err(|d| {
-        d.0.iter()
-            .map(|d| format!("{} {}", d.code, d.message))
-            .collect::<Vec<_>>()
-            .join("\n")
+        d.0.iter().map(|d| format!("{} {}", d.code, d.message)).collect::<Vec<_>>().join("\n")
     })
 }
 
@@ -95,18 +78,9 @@ fn shown(outputs: Result<Vec<Output>, String>) -> String {
             .map(|(n, _)| *n)
             .collect();
         let kind = match o.kind {
-            OutputKind::Text {
-                format: TextFormat::Jsonl,
-                envelope: true,
-            } => "jsonl in envelopes",
-            OutputKind::Text {
-                format: TextFormat::Jsonl,
-                envelope: false,
-            } => "jsonl",
-            OutputKind::Text {
-                format: TextFormat::Csv,
-                ..
-            } => "csv",
+            OutputKind::Text { format: TextFormat::Jsonl, envelope: true } => "jsonl in envelopes",
+            OutputKind::Text { format: TextFormat::Jsonl, envelope: false } => "jsonl",
+            OutputKind::Text { format: TextFormat::Csv, .. } => "csv",
             OutputKind::Records => "records",
             OutputKind::Nothing => "nothing",
         };
@@ -130,34 +104,19 @@ fn outputs_of_sinks() {
             "  s: { file: { path: out/all.jsonl }, envelope: false }",
             "out/all.jsonl: click+trx as jsonl",
         ),
-        (
-            "  s: { file: { path: out/one.jsonl }, events: trx }",
-            "out/one.jsonl: trx as jsonl",
-        ),
+        ("  s: { file: { path: out/one.jsonl }, events: trx }", "out/one.jsonl: trx as jsonl"),
         (
             "  s: { file: { path: out/one.jsonl }, events: [trx], envelope: true }",
             "out/one.jsonl: trx as jsonl in envelopes",
         ),
-        (
-            "  s: { file: { path: out/x.CSV }, events: [trx, silent] }",
-            "out/x.CSV: trx as csv",
-        ),
-        (
-            "  s: { file: { path: out/x.txt, format: csv }, events: [trx] }",
-            "out/x.txt: trx as csv",
-        ),
+        ("  s: { file: { path: out/x.CSV }, events: [trx, silent] }", "out/x.CSV: trx as csv"),
+        ("  s: { file: { path: out/x.txt, format: csv }, events: [trx] }", "out/x.txt: trx as csv"),
         (
             "  s: { file: { path: /dev/null, format: jsonl }, events: [trx] }\n  t: { file: { path: /dev/null, format: jsonl } }",
             "/dev/null: trx as jsonl\n/dev/null: click+trx as jsonl in envelopes",
         ),
-        (
-            "  s: { stdout: {} }",
-            "standard output: click+trx as jsonl in envelopes",
-        ),
-        (
-            "  s: { stdout: { format: csv }, events: [click] }",
-            "standard output: click as csv",
-        ),
+        ("  s: { stdout: {} }", "standard output: click+trx as jsonl in envelopes"),
+        ("  s: { stdout: { format: csv }, events: [click] }", "standard output: click as csv"),
         (
             "  s: { null: {} }\n  t: { \"null\": {} }",
             "null: click+trx as nothing\nnull: click+trx as nothing",
@@ -196,21 +155,12 @@ fn outputs_of_sinks() {
 
 #[test]
 fn selection_of_events() {
-    let only_trx = Ask {
-        selected: Some(&[false, true, false]),
-        ..ALL
-    };
+    let only_trx = Ask { selected: Some(&[false, true, false]), ..ALL };
     let cases = [
         // The model's sinks look the same whatever is selected.
-        (
-            "  s: { file: { path: all.jsonl } }",
-            "all.jsonl: trx as jsonl in envelopes",
-        ),
+        ("  s: { file: { path: all.jsonl } }", "all.jsonl: trx as jsonl in envelopes"),
         ("  s: { file: { path: all.jsonl }, events: [click] }", ""),
-        (
-            "  s: { file: { path: \"{event}.csv\" } }",
-            "trx.csv: trx as csv",
-        ),
+        ("  s: { file: { path: \"{event}.csv\" } }", "trx.csv: trx as csv"),
     ];
     for (sinks, want) in cases {
         assert_eq!(shown(resolved(&good(sinks), &only_trx)), want, "{sinks}");
@@ -221,25 +171,15 @@ fn selection_of_events() {
         ("csv:all.csv", "all.csv: trx as csv"),
         ("stdout:csv", "standard output: trx as csv"),
     ] {
-        assert_eq!(
-            shown(resolved(&[from_text(to).unwrap()], &only_trx)),
-            want,
-            "{to}"
-        );
+        assert_eq!(shown(resolved(&[from_text(to).unwrap()], &only_trx)), want, "{to}");
     }
 }
 
 #[test]
 fn to() {
     for (text, want) in [
-        (
-            "jsonl:a/{event}.x",
-            "a/click.x: click as jsonl\na/trx.x: trx as jsonl",
-        ),
-        (
-            "csv:{event}.csv",
-            "click.csv: click as csv\ntrx.csv: trx as csv",
-        ),
+        ("jsonl:a/{event}.x", "a/click.x: click as jsonl\na/trx.x: trx as jsonl"),
+        ("csv:{event}.csv", "click.csv: click as csv\ntrx.csv: trx as csv"),
         (
             "csv:one.csv",
             "E0709 --to csv:one.csv: CSV holds one event, and 2 would go there: click, trx",
@@ -248,25 +188,13 @@ fn to() {
             "stdout:csv",
             "E0709 --to stdout:csv: CSV holds one event, and 2 would go there: click, trx",
         ),
-        (
-            "sqlite:x.db",
-            "x.db table click: click as records\nx.db table trx: trx as records",
-        ),
-        (
-            "x.db",
-            "x.db table click: click as records\nx.db table trx: trx as records",
-        ),
+        ("sqlite:x.db", "x.db table click: click as records\nx.db table trx: trx as records"),
+        ("x.db", "x.db table click: click as records\nx.db table trx: trx as records"),
         ("-", "standard output: click+trx as jsonl in envelopes"),
         ("stdout", "standard output: click+trx as jsonl in envelopes"),
         ("null", "null: click+trx as nothing"),
-        (
-            "out/x.jsonl",
-            "out/x.jsonl: click+trx as jsonl in envelopes",
-        ),
-        (
-            "jsonl:/dev/null",
-            "/dev/null: click+trx as jsonl in envelopes",
-        ),
+        ("out/x.jsonl", "out/x.jsonl: click+trx as jsonl in envelopes"),
+        ("jsonl:/dev/null", "/dev/null: click+trx as jsonl in envelopes"),
     ] {
         match from_text(text) {
             Ok(spec) => assert_eq!(shown(resolved(&[spec], &ALL)), want, "{text}"),
@@ -279,47 +207,17 @@ fn to() {
 fn wrong_to() {
     for (text, message, help) in [
         ("", "--to : it is empty", "write jsonl:PATH"),
-        (
-            "jsonl:",
-            "--to jsonl:: the path is missing",
-            "jsonl:out/{event}.jsonl",
-        ),
+        ("jsonl:", "--to jsonl:: the path is missing", "jsonl:out/{event}.jsonl"),
         ("csv", "--to csv: the path is missing", "csv:PATH"),
-        (
-            "jsonl:{evnt}.jsonl",
-            "`{evnt}` is not a placeholder",
-            "did you mean `{event}`?",
-        ),
-        (
-            "jsnol:x",
-            "this is not a destination",
-            "did you mean jsonl:x?",
-        ),
-        (
-            "stdout:xml",
-            "standard output takes jsonl and csv",
-            "stdout:csv",
-        ),
-        (
-            "kafka:localhost",
-            "kafka is not supported yet",
-            "write jsonl:PATH",
-        ),
-        (
-            "x.parquet",
-            "parquet is not supported yet",
-            "write jsonl:PATH",
-        ),
-        (
-            "file:x",
-            "name the format, not the kind",
-            "jsonl:x or csv:x",
-        ),
+        ("jsonl:{evnt}.jsonl", "`{evnt}` is not a placeholder", "did you mean `{event}`?"),
+        ("jsnol:x", "this is not a destination", "did you mean jsonl:x?"),
+        ("stdout:xml", "standard output takes jsonl and csv", "stdout:csv"),
+        ("kafka:localhost", "kafka is not supported yet", "write jsonl:PATH"),
+        ("x.parquet", "parquet is not supported yet", "write jsonl:PATH"),
+        ("file:x", "name the format, not the kind", "jsonl:x or csv:x"),
         ("whatever", "this is not a destination", "write jsonl:PATH"),
     ] {
-        let Err(e) = from_text(text) else {
-            panic!("{text} is accepted")
-        };
+        let Err(e) = from_text(text) else { panic!("{text} is accepted") };
         assert!(e.message.contains(message), "{text}: {}", e.message);
         assert!(e.help.join(" ").contains(help), "{text}: {:?}", e.help);
     }
@@ -349,31 +247,15 @@ fn wrong_sinks() {
             "E0702 a sink has no key `format`",
             "inside the destination",
         ),
-        (
-            "  s: { type: file }",
-            "E0702 a sink has no key `type`",
-            "the kind is the key",
-        ),
-        (
-            "  s: { events: [trx] }",
-            "E0703 the sink `s` has no destination",
-            "file",
-        ),
+        ("  s: { type: file }", "E0702 a sink has no key `type`", "the kind is the key"),
+        ("  s: { events: [trx] }", "E0703 the sink `s` has no destination", "file"),
         (
             "  s: { file: { path: x.jsonl }, stdout: {} }",
             "E0703 a sink has one destination",
             "second sink",
         ),
-        (
-            "  s: { file: {} }",
-            "E0704 `file` needs `path`",
-            "write `file: { path:",
-        ),
-        (
-            "  s: { sqlite: { path: x.db } }",
-            "E0704 `sqlite` needs `table`",
-            "table: \"{event}\"",
-        ),
+        ("  s: { file: {} }", "E0704 `file` needs `path`", "write `file: { path:"),
+        ("  s: { sqlite: { path: x.db } }", "E0704 `sqlite` needs `table`", "table: \"{event}\""),
         (
             "  s: { file: x.jsonl }",
             "E0701 `file` takes a mapping, not a single value",
@@ -399,11 +281,7 @@ fn wrong_sinks() {
             "E0708 the format cannot be told from the ending of the path",
             "format: jsonl",
         ),
-        (
-            "  s: { file: { path: x.parquet } }",
-            "E0799 `parquet` is not supported yet",
-            "today",
-        ),
+        ("  s: { file: { path: x.parquet } }", "E0799 `parquet` is not supported yet", "today"),
         (
             "  s: { file: { path: x.jsonl, format: avro } }",
             "E0799 `avro` is not supported yet",
@@ -439,11 +317,7 @@ fn wrong_sinks() {
             "E0799 `mysql` is not supported yet",
             "today",
         ),
-        (
-            "  s: { http: { url: x } }",
-            "E0799 `http` is not supported yet",
-            "today",
-        ),
+        ("  s: { http: { url: x } }", "E0799 `http` is not supported yet", "today"),
         (
             "  s: { stdout: {}, delivery: {} }",
             "E0799 `delivery` is not supported yet",
@@ -494,11 +368,7 @@ fn wrong_sinks() {
             "E0707 `{evnt}` is not a placeholder",
             "did you mean `{event}`?",
         ),
-        (
-            "  s: { file: { path: \"${A\" } }",
-            "E0707 `${A` is not closed",
-            "${NAME}",
-        ),
+        ("  s: { file: { path: \"${A\" } }", "E0707 `${A` is not closed", "${NAME}"),
         (
             "  s: { file: { path: x.csv } }",
             "E0709 CSV holds one event, and 2 would go there: click, trx",
@@ -539,11 +409,7 @@ fn wrong_sinks() {
             "E0705 `commit` needs limits above 0",
             "100000",
         ),
-        (
-            "  s: { stdout: {}, commit: { every: 5 } }",
-            "E0705 the duration `5` has no unit",
-            "5s",
-        ),
+        ("  s: { stdout: {}, commit: { every: 5 } }", "E0705 the duration `5` has no unit", "5s"),
         (
             "  s: { stdout: {}, commit: 5s }",
             "E0705 `commit` is a mapping, not a single value",
@@ -554,69 +420,40 @@ fn wrong_sinks() {
             "E0702 `commit` has no key `event`",
             "did you mean `events`?",
         ),
-        (
-            "  my-sink: { stdout: {} }",
-            "E0701 `my-sink` is not a name",
-            "letters",
-        ),
-        (
-            "  - stdout",
-            "E0701 `sinks` is a list, not a mapping",
-            "name each sink",
-        ),
+        ("  my-sink: { stdout: {} }", "E0701 `my-sink` is not a name", "letters"),
+        ("  - stdout", "E0701 `sinks` is a list, not a mapping", "name each sink"),
     ];
     for (sinks, want, help) in cases {
         let (_, diags, text) = checked(sinks);
-        let all: Vec<_> = diags
-            .0
-            .iter()
-            .map(|d| format!("{} {}", d.code, d.message))
-            .collect();
+        let all: Vec<_> = diags.0.iter().map(|d| format!("{} {}", d.code, d.message)).collect();
         assert_eq!(all, [want], "{sinks}");
         let words = [diags.0[0].help.join(" "), diags.0[0].notes.join(" ")].join(" ");
         assert!(words.contains(help), "{sinks}: {words}");
         assert_eq!(diags.0[0].severity, Severity::Error);
         let shown = diags.render(&Source::new("m.yaml", text), false);
-        assert!(
-            shown.contains("m.yaml:1"),
-            "the place is in `sinks`: {shown}"
-        );
+        assert!(shown.contains("m.yaml:1"), "the place is in `sinks`: {shown}");
     }
 }
 
 #[test]
 fn problems_of_a_run() {
     let unset = good("  s: { file: { path: \"${NOPE}/{event}.jsonl\" } }");
-    assert_eq!(
-        shown(resolved(&unset, &ALL)),
-        "E0713 the variable NOPE is not set"
-    );
+    assert_eq!(shown(resolved(&unset, &ALL)), "E0713 the variable NOPE is not set");
     let mut diags = Diagnostics::default();
     warn_unset(&unset, &|_| None, &mut diags);
     assert_eq!(diags.0.len(), 1);
     assert_eq!(diags.0[0].severity, Severity::Warning);
 
-    let to = |texts: &[&str]| {
-        texts
-            .iter()
-            .map(|t| from_text(t).unwrap())
-            .collect::<Vec<_>>()
-    };
+    let to = |texts: &[&str]| texts.iter().map(|t| from_text(t).unwrap()).collect::<Vec<_>>();
     assert_eq!(
         shown(resolved(&to(&["jsonl:a.jsonl", "jsonl:./a.jsonl"]), &ALL)),
         "E0711 --to jsonl:./a.jsonl: two outputs would write to ./a.jsonl"
     );
     assert_eq!(
-        shown(resolved(&to(&["jsonl:a.db", "sqlite:a.db"]), &ALL))
-            .lines()
-            .next(),
+        shown(resolved(&to(&["jsonl:a.db", "sqlite:a.db"]), &ALL)).lines().next(),
         Some("E0711 --to sqlite:a.db: two outputs would write to a.db table click")
     );
-    let shard = Ask {
-        shard: (2, 16),
-        if_exists: Some(IfExists::Replace),
-        ..ALL
-    };
+    let shard = Ask { shard: (2, 16), if_exists: Some(IfExists::Replace), ..ALL };
     assert_eq!(
         shown(resolved(&to(&["jsonl:a.jsonl"]), &shard)),
         "E0712 --to jsonl:a.jsonl: each shard would replace what the others have written"
@@ -626,10 +463,7 @@ fn problems_of_a_run() {
         "a-02.jsonl: click+trx as jsonl in envelopes"
     );
     // Nothing is kept by these, so there is nothing to replace.
-    assert_eq!(
-        shown(resolved(&to(&["null"]), &shard)),
-        "null: click+trx as nothing"
-    );
+    assert_eq!(shown(resolved(&to(&["null"]), &shard)), "null: click+trx as nothing");
     assert_eq!(
         shown(resolved(&[default_destination()], &ALL)),
         "standard output: click+trx as jsonl in envelopes"

@@ -10,32 +10,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn file(path: &Path, if_exists: IfExists, format: TextFormat) -> Box<dyn Sink> {
-    make(
-        kind("file"),
-        &[("path", path.to_str().unwrap())],
-        if_exists,
-        format,
-        &mut Shared::new(),
-    )
+    make(kind("file"), &[("path", path.to_str().unwrap())], if_exists, format, &mut Shared::new())
 }
 
 fn table(path: &Path, if_exists: IfExists) -> Box<dyn Sink> {
     let texts = [("path", path.to_str().unwrap()), ("table", "trx")];
-    make(
-        kind("sqlite"),
-        &texts,
-        if_exists,
-        TextFormat::Jsonl,
-        &mut Shared::new(),
-    )
+    make(kind("sqlite"), &texts, if_exists, TextFormat::Jsonl, &mut Shared::new())
 }
 
 fn fails(mut sink: Box<dyn Sink>, format: TextFormat, message: &str) -> SinkError {
     let error = sink.open(&opening(format)).expect_err(message);
-    assert!(
-        error.message.contains(message),
-        "got: {error}\nwant: {message}"
-    );
+    assert!(error.message.contains(message), "got: {error}\nwant: {message}");
     assert!(!error.help.is_empty(), "no way out: {error}");
     assert!(!sink.abort().is_empty());
     error
@@ -46,18 +31,10 @@ const J: TextFormat = TextFormat::Jsonl;
 #[test]
 fn a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    fails(
-        file(folder.path(), IfExists::Replace, J),
-        J,
-        "it is a folder",
-    );
+    fails(file(folder.path(), IfExists::Replace, J), J, "it is a folder");
     fails(table(folder.path(), IfExists::Replace), J, "it is a folder");
     std::fs::create_dir(folder.path().join("x.jsonl.part")).unwrap();
-    fails(
-        file(&folder.path().join("x.jsonl"), IfExists::Replace, J),
-        J,
-        "it is a folder",
-    );
+    fails(file(&folder.path().join("x.jsonl"), IfExists::Replace, J), J, "it is a folder");
 }
 
 #[test]
@@ -75,13 +52,8 @@ fn a_full_device() {
     // /dev/full takes nothing; it is written directly, so that nothing is safe.
     let mut sink = file(Path::new("/dev/full"), IfExists::Error, J);
     sink.open(&opening(J)).unwrap();
-    let error = sink
-        .write(&chunk(kind("file"), &layout(), J, 0, 100))
-        .unwrap_err();
-    assert_eq!(
-        error.message,
-        "cannot write /dev/full: no space left on device"
-    );
+    let error = sink.write(&chunk(kind("file"), &layout(), J, 0, 100)).unwrap_err();
+    assert_eq!(error.message, "cannot write /dev/full: no space left on device");
     assert_eq!(sink.abort(), "the first 0 events went to /dev/full");
 }
 
@@ -90,8 +62,7 @@ fn dev_null_and_fifos_are_written_directly() {
     for _ in 0..2 {
         let mut sink = file(Path::new("/dev/null"), IfExists::Error, J);
         sink.open(&opening(J)).unwrap();
-        sink.write(&chunk(kind("file"), &layout(), J, 0, 100))
-            .unwrap();
+        sink.write(&chunk(kind("file"), &layout(), J, 0, 100)).unwrap();
         assert_eq!(
             sink.finish().unwrap().bytes,
             Some((0..100).map(|n| text_of(n, J).len() as u64).sum())
@@ -100,11 +71,7 @@ fn dev_null_and_fifos_are_written_directly() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("pipe.jsonl");
     assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .expect("mkfifo is part of coreutils")
-            .success()
+        Command::new("mkfifo").arg(&fifo).status().expect("mkfifo is part of coreutils").success()
     );
     let reader = std::thread::spawn({
         let fifo = fifo.clone();
@@ -119,10 +86,7 @@ fn dev_null_and_fifos_are_written_directly() {
     let mut sink = file(&fifo, IfExists::Error, J);
     sink.open(&opening(J)).unwrap();
     let error = (0..10_000)
-        .find_map(|i| {
-            sink.write(&chunk(kind("file"), &layout(), J, i * 100, i * 100 + 100))
-                .err()
-        })
+        .find_map(|i| sink.write(&chunk(kind("file"), &layout(), J, i * 100, i * 100 + 100)).err())
         .expect("the reader is gone");
     assert!(error.closed_pipe, "{error}");
     assert_eq!(&reader.join().unwrap(), b"{\"n\":");
@@ -182,9 +146,7 @@ fn in_child(test: &str, folder: &Path, shell: &str, nobody: bool) {
 }
 
 fn child_folder() -> std::path::PathBuf {
-    std::env::var_os("DOGE_TEST_FOLDER")
-        .expect("run by the test of the same name")
-        .into()
+    std::env::var_os("DOGE_TEST_FOLDER").expect("run by the test of the same name").into()
 }
 
 /// Fills a file until it fails, and looks at what is left.
@@ -196,14 +158,7 @@ fn fill_file(folder: &Path, message: &str) {
         let layout = layout();
         let error = (0..10_000)
             .find_map(|i| {
-                sink.write(&chunk(
-                    kind("file"),
-                    &layout,
-                    format,
-                    i * 100,
-                    i * 100 + 100,
-                ))
-                .err()
+                sink.write(&chunk(kind("file"), &layout, format, i * 100, i * 100 + 100)).err()
             })
             .expect("the disk is full");
         assert!(
@@ -214,17 +169,10 @@ fn fill_file(folder: &Path, message: &str) {
         let part = folder.join("full.txt.part");
         let left = read_back("file", &part, format).unwrap();
         assert!(left.len() > 1000);
-        assert_eq!(
-            left,
-            (0..left.len() as u64).collect::<Vec<_>>(),
-            "whole events only"
-        );
+        assert_eq!(left, (0..left.len() as u64).collect::<Vec<_>>(), "whole events only");
         let whole = std::fs::read(&part).unwrap();
         assert_eq!(whole.last(), Some(&b'\n'));
-        assert!(
-            said.contains(&doge_datagen::sink::events(left.len() as u64)),
-            "{said}"
-        );
+        assert!(said.contains(&doge_datagen::sink::events(left.len() as u64)), "{said}");
         std::fs::remove_file(part).unwrap();
     }
 }
@@ -260,10 +208,7 @@ fn a_full_disk() {
                 committed > 0 && said.contains(&doge_datagen::sink::events(committed)),
                 "{said}"
             );
-            assert_eq!(
-                read_back("sqlite", &path, J),
-                Some((0..committed).collect())
-            );
+            assert_eq!(read_back("sqlite", &path, J), Some((0..committed).collect()));
             assert!(!tiny.folder.path().join("full.db-journal").exists());
         }
         None => {
@@ -271,12 +216,7 @@ fn a_full_disk() {
                 "no right to mount a small file system: a limit on file sizes takes its place"
             );
             let folder = tempfile::tempdir().unwrap();
-            in_child(
-                "child_file_limit",
-                folder.path(),
-                "trap '' XFSZ; ulimit -f 200;",
-                false,
-            );
+            in_child("child_file_limit", folder.path(), "trap '' XFSZ; ulimit -f 200;", false);
         }
     }
 }
@@ -284,12 +224,7 @@ fn a_full_disk() {
 #[test]
 fn a_limit_on_the_size_of_files() {
     let folder = tempfile::tempdir().unwrap();
-    in_child(
-        "child_file_limit",
-        folder.path(),
-        "trap '' XFSZ; ulimit -f 200;",
-        false,
-    );
+    in_child("child_file_limit", folder.path(), "trap '' XFSZ; ulimit -f 200;", false);
 }
 
 #[test]
@@ -312,20 +247,13 @@ fn no_permission() {
     let mut sink = table(&folder.path().join("mine.db"), IfExists::Error);
     sink.open(&opening(J)).unwrap();
     sink.finish().unwrap();
-    std::fs::set_permissions(
-        folder.path().join("mine.db"),
-        std::fs::Permissions::from_mode(0o444),
-    )
-    .unwrap();
+    std::fs::set_permissions(folder.path().join("mine.db"), std::fs::Permissions::from_mode(0o444))
+        .unwrap();
     let root = is_root();
     let me = std::fs::Permissions::from_mode(if root { 0o755 } else { 0o555 });
     if !root {
         // The binary must be there before the folder closes.
-        std::fs::copy(
-            std::env::current_exe().unwrap(),
-            folder.path().join("test-binary"),
-        )
-        .unwrap();
+        std::fs::copy(std::env::current_exe().unwrap(), folder.path().join("test-binary")).unwrap();
     }
     std::fs::set_permissions(folder.path(), me).unwrap();
     if root {
@@ -337,10 +265,7 @@ fn no_permission() {
 }
 
 fn is_root() -> bool {
-    let out = Command::new("id")
-        .arg("-u")
-        .output()
-        .expect("id is part of coreutils");
+    let out = Command::new("id").arg("-u").output().expect("id is part of coreutils");
     out.stdout == b"0\n"
 }
 
@@ -352,41 +277,14 @@ fn child_no_permission() {
 }
 
 fn without_permission(folder: &Path) {
-    fails(
-        file(&folder.join("new.jsonl"), IfExists::Error, J),
-        J,
-        "permission denied",
-    );
-    fails(
-        file(&folder.join("sub/new.jsonl"), IfExists::Error, J),
-        J,
-        "permission denied",
-    );
-    fails(
-        file(&folder.join("mine.jsonl"), IfExists::Append, J),
-        J,
-        "permission denied",
-    );
-    fails(
-        file(&folder.join("mine.jsonl"), IfExists::Replace, J),
-        J,
-        "permission denied",
-    );
-    fails(
-        table(&folder.join("new.db"), IfExists::Error),
-        J,
-        "permission denied",
-    );
-    let error = fails(
-        table(&folder.join("mine.db"), IfExists::Error),
-        J,
-        "it is read-only",
-    );
+    fails(file(&folder.join("new.jsonl"), IfExists::Error, J), J, "permission denied");
+    fails(file(&folder.join("sub/new.jsonl"), IfExists::Error, J), J, "permission denied");
+    fails(file(&folder.join("mine.jsonl"), IfExists::Append, J), J, "permission denied");
+    fails(file(&folder.join("mine.jsonl"), IfExists::Replace, J), J, "permission denied");
+    fails(table(&folder.join("new.db"), IfExists::Error), J, "permission denied");
+    let error = fails(table(&folder.join("mine.db"), IfExists::Error), J, "it is read-only");
     assert!(error.message.contains("mine.db"), "{error}");
-    assert_eq!(
-        std::fs::read_to_string(folder.join("mine.jsonl")).unwrap(),
-        "{}\n"
-    );
+    assert_eq!(std::fs::read_to_string(folder.join("mine.jsonl")).unwrap(), "{}\n");
 }
 
 #[test]
@@ -394,15 +292,9 @@ fn a_locked_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("locked.db");
     let other = rusqlite::Connection::open(&path).unwrap();
-    other
-        .execute_batch("CREATE TABLE x (y); BEGIN EXCLUSIVE")
-        .unwrap();
+    other.execute_batch("CREATE TABLE x (y); BEGIN EXCLUSIVE").unwrap();
     let start = std::time::Instant::now();
-    fails(
-        table(&path, IfExists::Error),
-        J,
-        "another process has locked it",
-    );
+    fails(table(&path, IfExists::Error), J, "another process has locked it");
     assert!(start.elapsed().as_millis() >= 250, "it waits a while first");
     other.execute_batch("COMMIT").unwrap();
     let mut sink = table(&path, IfExists::Error);
@@ -417,11 +309,7 @@ fn not_a_database() {
     let text =
         "this is not a database, it is text that is long enough to be looked at\n".repeat(20);
     std::fs::write(&path, &text).unwrap();
-    fails(
-        table(&path, IfExists::Replace),
-        J,
-        "it is not an SQLite file",
-    );
+    fails(table(&path, IfExists::Replace), J, "it is not an SQLite file");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
@@ -436,11 +324,7 @@ fn a_table_with_other_columns() {
              more INTEGER NOT NULL); CREATE VIEW v AS SELECT 1 AS n",
         )
         .unwrap();
-    let error = fails(
-        table(&path, IfExists::Replace),
-        J,
-        "has other columns than its event",
-    );
+    let error = fails(table(&path, IfExists::Replace), J, "has other columns than its event");
     for part in [
         "column n is TEXT, the field is int and needs INTEGER",
         "column name is NUMERIC, the field is string and needs TEXT",
@@ -448,25 +332,13 @@ fn a_table_with_other_columns() {
         "column note is NOT NULL, the field can be null",
         "column more is NOT NULL without a default",
     ] {
-        assert!(
-            error.message.contains(part),
-            "{part} is missing in: {error}"
-        );
+        assert!(error.message.contains(part), "{part} is missing in: {error}");
     }
     for good in ["price", "paid", "AT"] {
-        assert!(
-            !error.message.contains(&format!("column {good} ")),
-            "{error}"
-        );
+        assert!(!error.message.contains(&format!("column {good} ")), "{error}");
     }
     let texts = [("path", path.to_str().unwrap()), ("table", "v")];
-    let view = make(
-        kind("sqlite"),
-        &texts,
-        IfExists::Append,
-        J,
-        &mut Shared::new(),
-    );
+    let view = make(kind("sqlite"), &texts, IfExists::Append, J, &mut Shared::new());
     fails(view, J, "it is a view");
 }
 
@@ -476,8 +348,7 @@ fn values_as_others_read_them() {
     let path = folder.path().join("values.db");
     let mut sink = table(&path, IfExists::Error);
     sink.open(&opening(J)).unwrap();
-    sink.write(&chunk(kind("sqlite"), &layout(), J, 0, 50))
-        .unwrap();
+    sink.write(&chunk(kind("sqlite"), &layout(), J, 0, 50)).unwrap();
     sink.finish().unwrap();
     let out = python(
         "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1])\n\
@@ -509,10 +380,7 @@ fn tables_of_one_file_share_a_transaction() {
         let texts = [("path", path.to_str().unwrap()), ("table", name)];
         make(kind("sqlite"), &texts, if_exists, J, &mut shared)
     };
-    let (mut a, mut b) = (
-        sink("trx", IfExists::Error),
-        sink("odd \"name\"", IfExists::Error),
-    );
+    let (mut a, mut b) = (sink("trx", IfExists::Error), sink("odd \"name\"", IfExists::Error));
     a.open(&opening(J)).unwrap();
     b.open(&opening(J)).unwrap();
     let layout = layout();
@@ -522,10 +390,7 @@ fn tables_of_one_file_share_a_transaction() {
     a.commit(position(9)).unwrap();
     a.write(&chunk(kind("sqlite"), &layout, J, 10, 15)).unwrap();
     assert!(a.abort().ends_with("table trx holds the first 10 events"));
-    assert!(
-        b.abort()
-            .ends_with("table odd \"name\" holds the first 20 events")
-    );
+    assert!(b.abort().ends_with("table odd \"name\" holds the first 20 events"));
     let count = python(
         "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1])\n\
          print(c.execute('select count(*) from trx').fetchone()[0], c.execute('select count(*) from \"odd \"\"name\"\"\"').fetchone()[0])",
@@ -546,38 +411,26 @@ fn append_looks_at_what_is_there() {
     );
     assert!(error.help[0].contains("n,id,name"));
     std::fs::write(&path, "{\"n\":0}\n{\"n\":").unwrap();
-    fails(
-        file(&path, IfExists::Append, J),
-        J,
-        "its last line has no line end",
-    );
+    fails(file(&path, IfExists::Append, J), J, "its last line has no line end");
     // A failed run leaves what was there and its own whole events.
     std::fs::write(&path, "{\"n\":0}\n").unwrap();
     let mut sink = file(&path, IfExists::Append, J);
     sink.open(&opening(J)).unwrap();
-    sink.write(&chunk(kind("file"), &layout(), J, 1, 4))
-        .unwrap();
+    sink.write(&chunk(kind("file"), &layout(), J, 1, 4)).unwrap();
     let said = sink.abort();
-    assert!(
-        said.contains("holds what it held and the first 3 events of this run"),
-        "{said}"
-    );
+    assert!(said.contains("holds what it held and the first 3 events of this run"), "{said}");
     assert_eq!(read_back("file", &path, J), Some(vec![0, 1, 2, 3]));
 }
 
 #[test]
 fn a_link_stays_a_link() {
     let folder = tempfile::tempdir().unwrap();
-    let (target, link) = (
-        folder.path().join("target.jsonl"),
-        folder.path().join("link.jsonl"),
-    );
+    let (target, link) = (folder.path().join("target.jsonl"), folder.path().join("link.jsonl"));
     std::fs::write(&target, "").unwrap();
     std::os::unix::fs::symlink(&target, &link).unwrap();
     let mut sink = file(&link, IfExists::Error, J);
     sink.open(&opening(J)).unwrap();
-    sink.write(&chunk(kind("file"), &layout(), J, 0, 3))
-        .unwrap();
+    sink.write(&chunk(kind("file"), &layout(), J, 0, 3)).unwrap();
     sink.finish().unwrap();
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(read_back("file", &target, J), Some(vec![0, 1, 2]));

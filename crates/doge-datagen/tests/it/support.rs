@@ -32,18 +32,8 @@ pub fn layout() -> Arc<Layout> {
     let ty = |base, nullable| Ty { base, nullable };
     let event = Event {
         name: "trx".into(),
-        fields: columns
-            .iter()
-            .enumerate()
-            .map(|(i, c)| Field::Leaf(c.0.into(), i))
-            .collect(),
-        leaves: columns
-            .iter()
-            .map(|c| Leaf {
-                column: c.0.into(),
-                ty: ty(c.1, c.2),
-            })
-            .collect(),
+        fields: columns.iter().enumerate().map(|(i, c)| Field::Leaf(c.0.into(), i)).collect(),
+        leaves: columns.iter().map(|c| Leaf { column: c.0.into(), ty: ty(c.1, c.2) }).collect(),
         headers: Vec::new(),
         key: ty(Base::String, false),
         emitted: true,
@@ -62,21 +52,9 @@ pub fn layout() -> Arc<Layout> {
         ],
         slot_words: 6,
         strings: vec![1, 4],
-        fields: columns
-            .iter()
-            .map(|c| Column {
-                cell: c.3.clone(),
-                ty: ty(c.1, c.2),
-            })
-            .collect(),
-        key: Column {
-            cell: Cell::IdText,
-            ty: ty(Base::String, false),
-        },
-        time: Column {
-            cell: Cell::Time,
-            ty: ty(Base::Timestamp, false),
-        },
+        fields: columns.iter().map(|c| Column { cell: c.3.clone(), ty: ty(c.1, c.2) }).collect(),
+        key: Column { cell: Cell::IdText, ty: ty(Base::String, false) },
+        time: Column { cell: Cell::Time, ty: ty(Base::Timestamp, false) },
         headers: Vec::new(),
     };
     Arc::new(Layout {
@@ -110,14 +88,8 @@ pub fn time_of(n: u64) -> i64 {
 pub fn batch(layout: &Arc<Layout>, from: u64, to: u64) -> EventBatch {
     let mut batch = EventBatch::new(layout.clone());
     for n in from..to {
-        let mut record = vec![
-            (n / 7 + 1) << SITE_BITS,
-            n,
-            n,
-            0,
-            (n as f64 * 0.25).to_bits(),
-            n * 500,
-        ];
+        let mut record =
+            vec![(n / 7 + 1) << SITE_BITS, n, n, 0, (n as f64 * 0.25).to_bits(), n * 500];
         let mut texts: Vec<u8> = Vec::new();
         if n % 5 == 0 {
             record[3] = CONST_TAG;
@@ -133,11 +105,7 @@ pub fn batch(layout: &Arc<Layout>, from: u64, to: u64) -> EventBatch {
             record.extend([4, 0]);
             texts.extend(b"note\0\0\0\0");
         }
-        record.extend(
-            texts
-                .chunks(8)
-                .map(|c| u64::from_le_bytes(c.try_into().unwrap())),
-        );
+        record.extend(texts.chunks(8).map(|c| u64::from_le_bytes(c.try_into().unwrap())));
         batch.push(time_of(n), &record);
     }
     batch
@@ -153,13 +121,7 @@ pub fn text_of(n: u64, format: TextFormat) -> String {
 
 /// The place of event `n` in the order.
 pub fn position(n: u64) -> Position {
-    Position {
-        time_ms: time_of(n),
-        population: 0,
-        id: n,
-        seq: n / 7 + 1,
-        pos: 0,
-    }
+    Position { time_ms: time_of(n), population: 0, id: n, seq: n / 7 + 1, pos: 0 }
 }
 
 /// Events `from..to` as a sink of this kind takes them.
@@ -171,27 +133,17 @@ pub fn chunk(
     to: u64,
 ) -> Chunk {
     let payload = if kind.takes == Takes::Text {
-        let bytes: Vec<u8> = (from..to)
-            .flat_map(|n| text_of(n, format).into_bytes())
-            .collect();
+        let bytes: Vec<u8> = (from..to).flat_map(|n| text_of(n, format).into_bytes()).collect();
         Payload::Bytes(bytes.into())
     } else {
         Payload::Batch(batch(layout, from, to))
     };
-    Chunk {
-        payload,
-        events: to - from,
-        last: position(to - 1),
-    }
+    Chunk { payload, events: to - from, last: position(to - 1) }
 }
 
 /// A kind by its name.
 pub fn kind(name: &str) -> &'static SinkKind {
-    KINDS
-        .iter()
-        .copied()
-        .find(|k| k.name == name)
-        .unwrap_or_else(|| panic!("no kind {name}"))
+    KINDS.iter().copied().find(|k| k.name == name).unwrap_or_else(|| panic!("no kind {name}"))
 }
 
 /// What several sinks of a run share.
@@ -209,32 +161,15 @@ pub fn make(
     let mut settings = Settings::default();
     // Nobody wants to wait ten seconds in a test.
     settings.texts.insert("busy_ms", "300".into());
-    settings
-        .texts
-        .extend(texts.iter().map(|(k, v)| (*k, (*v).to_owned())));
-    let Make::Now(make) = kind.make else {
-        panic!("{} cannot be made", kind.name)
-    };
-    let mut context = Context {
-        if_exists,
-        format,
-        event: Some(&layout.events[0]),
-        shared,
-    };
-    make(&settings, &mut context)
-        .expect("the sink can be made")
-        .sink
+    settings.texts.extend(texts.iter().map(|(k, v)| (*k, (*v).to_owned())));
+    let Make::Now(make) = kind.make else { panic!("{} cannot be made", kind.name) };
+    let mut context = Context { if_exists, format, event: Some(&layout.events[0]), shared };
+    make(&settings, &mut context).expect("the sink can be made").sink
 }
 
 /// What every run tells a sink of text.
 pub fn opening(format: TextFormat) -> Opening {
-    Opening {
-        header: if format == TextFormat::Csv {
-            HEADER.into()
-        } else {
-            Vec::new()
-        },
-    }
+    Opening { header: if format == TextFormat::Csv { HEADER.into() } else { Vec::new() } }
 }
 
 /// Runs a Python program with arguments; its output. Python reads back what sinks wrote, so that
@@ -246,11 +181,7 @@ pub fn python(program: &str, args: &[&str]) -> String {
              started ({e}): install it, for instance with `apt-get install python3`"
         )
     });
-    assert!(
-        out.status.success(),
-        "python: {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
+    assert!(out.status.success(), "python: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).expect("python writes UTF-8")
 }
 
@@ -279,9 +210,5 @@ pub fn read_back(kind: &str, path: &Path, format: TextFormat) -> Option<Vec<u64>
     if out.trim() == "none" {
         return None;
     }
-    Some(
-        out.lines()
-            .map(|l| l.parse().unwrap_or_else(|_| panic!("not a number: {l}")))
-            .collect(),
-    )
+    Some(out.lines().map(|l| l.parse().unwrap_or_else(|_| panic!("not a number: {l}"))).collect())
 }

@@ -124,7 +124,8 @@ impl Lower<'_> {
         let mark = self.next;
         if op == Op::AddInt
             && let TKind::Draw { draw: Draw::UniformInt, site, args: ends } = &args[1].kind
-            && let (TKind::Const(Value::Int(lo)), TKind::Const(Value::Int(hi))) = (&ends[0].kind, &ends[1].kind)
+            && let (TKind::Const(Value::Int(lo)), TKind::Const(Value::Int(hi))) =
+                (&ends[0].kind, &ends[1].kind)
             && let Ok(uniform) = dist::UniformInt::new(*lo, *hi)
         {
             let a = self.expr(&args[0], None);
@@ -175,7 +176,11 @@ impl Lower<'_> {
     fn short_circuit(&mut self, a: &TExpr, b: &TExpr, want: Option<R>, until: bool) -> R {
         let d = self.want(want, 1);
         self.expr_into(a, d);
-        let end = self.jump(if until { Ins::JumpIf { c: d, to: 0 } } else { Ins::JumpUnless { c: d, to: 0 } });
+        let end = self.jump(if until {
+            Ins::JumpIf { c: d, to: 0 }
+        } else {
+            Ins::JumpUnless { c: d, to: 0 }
+        });
         self.expr_into(b, d);
         self.land(end);
         d
@@ -186,7 +191,9 @@ impl Lower<'_> {
         let d = self.want(want, n);
         let mark = self.next;
         match draw {
-            Draw::UniformInt | Draw::UniformDouble if sampler(draw, args).is_none() => self.draw_args(e, draw, site, args, d),
+            Draw::UniformInt | Draw::UniformDouble if sampler(draw, args).is_none() => {
+                self.draw_args(e, draw, site, args, d)
+            }
             Draw::UniformInt => {
                 if let Some(Sampler::UniformInt(u)) = sampler(draw, args) {
                     self.code.uniforms.push((u, site));
@@ -236,7 +243,12 @@ impl Lower<'_> {
         }
         self.code.draws.push((draw, site));
         self.may_fail(e.span);
-        self.push(Ins::SampleArgs { d, a, n: args.len() as u16, i: self.code.draws.len() as u32 - 1 });
+        self.push(Ins::SampleArgs {
+            d,
+            a,
+            n: args.len() as u16,
+            i: self.code.draws.len() as u32 - 1,
+        });
     }
 
     /// `d` = the value with index `c`, which is in range: from a table where all are constants.
@@ -304,10 +316,39 @@ fn never_fails(op: Op) -> bool {
     Cmp::of(op).is_some()
         || matches!(
             op,
-            NegDouble | Not | AddDouble | SubDouble | MulDouble | DivDouble | EqDouble | NeDouble | LtDouble | LeDouble
-                | GtDouble | GeDouble | EqString | NeString | LtString | LeString | GtString | GeString | IntToDouble
-                | MinInt | MaxInt | MinDouble | MaxDouble | MinString | MaxString | Floor | Ceil | Round | Size
-                | Contains | StartsWith | EndsWith | UnixMs
+            NegDouble
+                | Not
+                | AddDouble
+                | SubDouble
+                | MulDouble
+                | DivDouble
+                | EqDouble
+                | NeDouble
+                | LtDouble
+                | LeDouble
+                | GtDouble
+                | GeDouble
+                | EqString
+                | NeString
+                | LtString
+                | LeString
+                | GtString
+                | GeString
+                | IntToDouble
+                | MinInt
+                | MaxInt
+                | MinDouble
+                | MaxDouble
+                | MinString
+                | MaxString
+                | Floor
+                | Ceil
+                | Round
+                | Size
+                | Contains
+                | StartsWith
+                | EndsWith
+                | UnixMs
         )
 }
 
@@ -323,7 +364,9 @@ fn sampler(draw: Draw, args: &[TExpr]) -> Option<Sampler> {
     };
     Some(match draw {
         Draw::UniformInt => Sampler::UniformInt(dist::UniformInt::new(int(0)?, int(1)?).ok()?),
-        Draw::UniformDouble => Sampler::UniformDouble(dist::UniformDouble::new(double(0)?, double(1)?).ok()?),
+        Draw::UniformDouble => {
+            Sampler::UniformDouble(dist::UniformDouble::new(double(0)?, double(1)?).ok()?)
+        }
         Draw::Chance => Sampler::Chance(dist::Chance::new(double(0)?).ok()?),
         Draw::Normal => Sampler::Normal(dist::Normal::new(double(0)?, double(1)?).ok()?),
         Draw::Lognormal => Sampler::Lognormal(dist::Lognormal::new(double(0)?, double(1)?).ok()?),

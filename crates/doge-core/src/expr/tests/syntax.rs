@@ -35,10 +35,7 @@ fn text_literals() {
     is(r"'\x41\u0042\U00000043\104\n'", r"'ABCD\n'");
     is(r"r'\d' + R'\n'", r"'\\d\\n'");
     is("'''it's ''' + \"\"\"a\nb\"\"\"", "\"it's a\\nb\"");
-    is(
-        r"'\a\b\f\v\r\t\\\'\`\?'",
-        "\"\u{7}\u{8}\u{c}\u{b}\\r\\t\\\\'`?\"",
-    );
+    is(r"'\a\b\f\v\r\t\\\'\`\?'", "\"\u{7}\u{8}\u{c}\u{b}\\r\\t\\\\'`?\"");
     is("'zażółć'.size()", "6");
 }
 
@@ -68,16 +65,8 @@ fn what_people_write() {
     wrong("(balance]", &["E0306"], "`(` is closed by `]`");
     wrong("balance)", &["E0306"], "closes nothing");
     wrong(")", &["E0306"], "closes nothing");
-    wrong(
-        "plan == ‘free’",
-        &["E0311"],
-        "write straight quotes: 'free'",
-    );
-    wrong(
-        "plan == “free”",
-        &["E0311"],
-        "write straight quotes: 'free'",
-    );
+    wrong("plan == ‘free’", &["E0311"], "write straight quotes: 'free'");
+    wrong("plan == “free”", &["E0311"], "write straight quotes: 'free'");
     wrong("5%", &["E0312"], "5% is `0.05`");
     wrong("balance > 10s", &["E0312"], "duration('10s')");
     wrong("1h30m", &["E0312"], "duration('1h30m')");
@@ -90,20 +79,12 @@ fn what_people_write() {
     wrong("-9223372036854775809", &["E0314"], "beyond 64 bits");
     wrong("99999999999999999999999", &["E0314"], "beyond 64 bits");
     wrong("1e999", &["E0314"], "beyond a double");
-    wrong(
-        "if balance > 1 then 2 else 3",
-        &["E0309"],
-        "condition ? value",
-    );
+    wrong("if balance > 1 then 2 else 3", &["E0309"], "condition ? value");
     wrong("1 if paid else 2", &["E0309"], "condition ? value");
     wrong("paid ? 1", &["E0310"], "`?` needs a `:`");
     wrong("paid ? 1 :", &["E0302"], "a value is missing");
     wrong("score ?? 1", &["E0317"], "coalesce");
-    wrong(
-        "2022-02-11",
-        &["E0319"],
-        "timestamp('2022-02-11T00:00:00Z')",
-    );
+    wrong("2022-02-11", &["E0319"], "timestamp('2022-02-11T00:00:00Z')");
     wrong("balance ** 2", &["E0317"], "x * x");
     wrong("balance // 2", &["E0317"], "comments");
     wrong("balance in (1, 2)", &["E0323"], "[a, b]");
@@ -130,17 +111,9 @@ fn what_people_write() {
 
 #[test]
 fn several_problems_are_reported_at_once() {
-    wrong(
-        "balance = 1 and plan = 'x' or nope",
-        &["E0307", "E0307", "E0308", "E0308"],
-        "",
-    );
+    wrong("balance = 1 and plan = 'x' or nope", &["E0307", "E0307", "E0308", "E0308"], "");
     wrong("nope + nape + balance", &["E0401", "E0401"], "");
-    wrong(
-        "min(nope, 1) > max(plan, 2) && chance(7)",
-        &["E0401", "E0406", "E0502"],
-        "",
-    );
+    wrong("min(nope, 1) > max(plan, 2) && chance(7)", &["E0401", "E0406", "E0502"], "");
 }
 
 #[test]
@@ -156,11 +129,7 @@ fn hostile_input_ends_in_a_diagnostic() {
         ("a[", "]"),
         ("1 ? ", ""),
     ] {
-        wrong(
-            &format!("{}1{}", open.repeat(deep), close.repeat(deep)),
-            &["E0320"],
-            "",
-        );
+        wrong(&format!("{}1{}", open.repeat(deep), close.repeat(deep)), &["E0320"], "");
     }
     for tail in [" + 1", " && true", ".a", "[0]", " ? 1 : 1", ".f()", " == 1"] {
         wrong(&format!("1{}", tail.repeat(deep)), &["E0320"], "");
@@ -169,11 +138,7 @@ fn hostile_input_ends_in_a_diagnostic() {
     wrong(&"1".repeat(70_000), &["E0321"], "too long");
     let wide = format!("[{}]", vec!["1"; 5000].join(","));
     is(&format!("5 in {wide}"), "false");
-    wrong(
-        &format!("{wide}.all(x, {wide}.all(y, x == y))"),
-        &["E0422"],
-        "",
-    );
+    wrong(&format!("{wide}.all(x, {wide}.all(y, x == y))"), &["E0422"], "");
     let nested = format!("{}1{}", "(".repeat(150), ")".repeat(150));
     is(&nested, "1");
 }

@@ -13,10 +13,7 @@ impl Reader<'_> {
             "an event",
             "each event as `name:` with `fields:` on a deeper line below it",
         );
-        entries
-            .into_iter()
-            .filter_map(|(name, node)| self.event(name, node))
-            .collect()
+        entries.into_iter().filter_map(|(name, node)| self.event(name, node)).collect()
     }
 
     fn event(&mut self, name: Spanned<String>, node: &Node) -> Option<EventSpec> {
@@ -40,12 +37,8 @@ impl Reader<'_> {
                 "timestamp" => out.timestamp = Some(self.expr(node, "timestamp")),
                 "when" => out.when = Some(self.expr(node, "when")),
                 "headers" => {
-                    out.headers = self.exprs(
-                        node,
-                        "`headers`",
-                        "a header",
-                        "`headers: { name: expression }`",
-                    )
+                    out.headers =
+                        self.exprs(node, "`headers`", "a header", "`headers: { name: expression }`")
                 }
                 _ => out.fields = self.fields(node, "`fields`"),
             }
@@ -70,10 +63,9 @@ impl Reader<'_> {
                 format!("{what} is a mapping, but this is a list"),
             );
             let name = items.first().and_then(Node::as_text).unwrap_or("balance");
-            self.diags.push(d.help(format!(
-                "write each field as `name: expression`: `{0}: {0}`",
-                shown(name)
-            )));
+            self.diags.push(
+                d.help(format!("write each field as `name: expression`: `{0}: {0}`", shown(name))),
+            );
             return Vec::new();
         }
         let entries = self.named(node, what, "a field", "`name: expression` on deeper lines");

@@ -7,91 +7,41 @@ const TIMING: &str = "today the timing of a transition is `probability: P%`, tri
 
 pub(super) const TOP: Keys = Keys {
     what: "a model",
-    known: &[
-        "doge", "name", "seed", "params", "clock", "subjects", "events", "sinks",
-    ],
+    known: &["doge", "name", "seed", "params", "clock", "subjects", "events", "sinks"],
     later: &[
         ("profiles", "today a probability is the same at all times"),
         ("delivery", "today every event arrives in order, once"),
         ("patterns", ""),
         ("expect", ""),
-        (
-            "tables",
-            "today values come from expressions, such as `choice(['Warsaw', 'Berlin'])`",
-        ),
+        ("tables", "today values come from expressions, such as `choice(['Warsaw', 'Berlin'])`"),
     ],
     instead: &[
         ("version", "write `doge: 1`"),
-        (
-            "population",
-            "populations are listed under `subjects`: `subjects: { user: ... }`",
-        ),
-        (
-            "populations",
-            "populations are listed under `subjects`: `subjects: { user: ... }`",
-        ),
-        (
-            "users",
-            "populations are listed under `subjects`: `subjects: { user: ... }`",
-        ),
-        (
-            "user",
-            "populations are listed under `subjects`: `subjects: { user: ... }`",
-        ),
-        (
-            "entities",
-            "populations are listed under `subjects`: `subjects: { user: ... }`",
-        ),
-        (
-            "agents",
-            "populations are listed under `subjects`: `subjects: { user: ... }`",
-        ),
-        (
-            "states",
-            "states belong to a population: `subjects: { user: { states: ... } }`",
-        ),
+        ("population", "populations are listed under `subjects`: `subjects: { user: ... }`"),
+        ("populations", "populations are listed under `subjects`: `subjects: { user: ... }`"),
+        ("users", "populations are listed under `subjects`: `subjects: { user: ... }`"),
+        ("user", "populations are listed under `subjects`: `subjects: { user: ... }`"),
+        ("entities", "populations are listed under `subjects`: `subjects: { user: ... }`"),
+        ("agents", "populations are listed under `subjects`: `subjects: { user: ... }`"),
+        ("states", "states belong to a population: `subjects: { user: { states: ... } }`"),
         (
             "attributes",
             "attributes belong to a population: `subjects: { user: { attributes: ... } }`",
         ),
-        (
-            "transitions",
-            "transitions belong to a state of a population, under `subjects`",
-        ),
-        (
-            "count",
-            "a count belongs to a population: `subjects: { user: { count: 10 } }`",
-        ),
+        ("transitions", "transitions belong to a state of a population, under `subjects`"),
+        ("count", "a count belongs to a population: `subjects: { user: { count: 10 } }`"),
         ("output", "destinations are listed under `sinks`"),
         ("outputs", "destinations are listed under `sinks`"),
         ("destinations", "destinations are listed under `sinks`"),
         ("parameters", "write `params`"),
-        (
-            "variables",
-            "constants are `params`; what a subject remembers are its `attributes`",
-        ),
+        ("variables", "constants are `params`; what a subject remembers are its `attributes`"),
         ("constants", "write `params`"),
         ("time", "write `clock`"),
-        (
-            "start",
-            "it belongs under `clock`: `clock: { start: ..., tick: ..., ticks: ... }`",
-        ),
-        (
-            "tick",
-            "it belongs under `clock`: `clock: { start: ..., tick: ..., ticks: ... }`",
-        ),
-        (
-            "ticks",
-            "it belongs under `clock`: `clock: { start: ..., tick: ..., ticks: ... }`",
-        ),
-        (
-            "duration",
-            "it belongs under `clock`: `clock: { start: ..., tick: ..., duration: ... }`",
-        ),
-        (
-            "end",
-            "it belongs under `clock`: `clock: { start: ..., tick: ..., end: ... }`",
-        ),
+        ("start", "it belongs under `clock`: `clock: { start: ..., tick: ..., ticks: ... }`"),
+        ("tick", "it belongs under `clock`: `clock: { start: ..., tick: ..., ticks: ... }`"),
+        ("ticks", "it belongs under `clock`: `clock: { start: ..., tick: ..., ticks: ... }`"),
+        ("duration", "it belongs under `clock`: `clock: { start: ..., tick: ..., duration: ... }`"),
+        ("end", "it belongs under `clock`: `clock: { start: ..., tick: ..., end: ... }`"),
     ],
 };
 
@@ -99,23 +49,14 @@ pub(super) const CLOCK: Keys = Keys {
     what: "`clock`",
     known: &["start", "tick", "ticks", "duration", "end"],
     later: &[
-        (
-            "warmup",
-            "today subjects begin in their initial state at `start`",
-        ),
-        (
-            "timezone",
-            "today `start` and `end` carry their zone: `2022-02-11T03:21:48+01:00`",
-        ),
+        ("warmup", "today subjects begin in their initial state at `start`"),
+        ("timezone", "today `start` and `end` carry their zone: `2022-02-11T03:21:48+01:00`"),
     ],
     instead: &[
         ("step", "write `tick: 1m`"),
         ("interval", "write `tick: 1m`"),
         ("steps", "write `ticks: 1000`"),
-        (
-            "length",
-            "write one of `ticks: N`, `duration: D`, `end: INSTANT`",
-        ),
+        ("length", "write one of `ticks: N`, `duration: D`, `end: INSTANT`"),
         ("until", "write `end: INSTANT`"),
         ("stop", "write `end: INSTANT`"),
         ("to", "write `end: INSTANT`"),
@@ -128,10 +69,7 @@ pub(super) const POPULATION: Keys = Keys {
     what: "a population",
     known: &["count", "initial", "attributes", "states"],
     later: &[
-        (
-            "arrive",
-            "today all subjects are there from `start` on: write `count: N`",
-        ),
+        ("arrive", "today all subjects are there from `start` on: write `count: N`"),
         ("of", "today populations are independent of each other"),
         ("max", ""),
         ("timezone", "today times are UTC"),
@@ -139,10 +77,7 @@ pub(super) const POPULATION: Keys = Keys {
             "transitions",
             "today transitions belong to states: `states: { online: { transitions: ... } }`",
         ),
-        (
-            "created",
-            "today nothing is emitted when a subject is created",
-        ),
+        ("created", "today nothing is emitted when a subject is created"),
     ],
     instead: &[
         ("size", "write `count`"),
@@ -151,10 +86,7 @@ pub(super) const POPULATION: Keys = Keys {
         ("amount", "write `count`"),
         ("initial_state", "write `initial`"),
         ("start", "write `initial`"),
-        (
-            "state",
-            "write `initial: NAME` for the first state, `states` for the list of them",
-        ),
+        ("state", "write `initial: NAME` for the first state, `states` for the list of them"),
         ("attrs", "write `attributes`"),
         ("properties", "write `attributes`"),
         ("fields", "write `attributes`; fields belong to events"),
@@ -167,10 +99,7 @@ pub(super) const STATE: Keys = Keys {
     what: "a state",
     known: &["transitions"],
     later: &[
-        (
-            "dwell",
-            "today the time in a state follows from the probabilities of its transitions",
-        ),
+        ("dwell", "today the time in a state follows from the probabilities of its transitions"),
         ("profile", "today a probability is the same at all times"),
     ],
     instead: &[
@@ -190,10 +119,7 @@ pub(super) const STATE: Keys = Keys {
         ("actions", "write `transitions`"),
         ("triggers", "write `transitions`"),
         ("on", "write `transitions`"),
-        (
-            "initial",
-            "the population names its first state: `initial: NAME` beside `states`",
-        ),
+        ("initial", "the population names its first state: `initial: NAME` beside `states`"),
     ],
 };
 
@@ -210,10 +136,7 @@ pub(super) const TRANSITION: Keys = Keys {
         ("spread", "today a transition happens in one instant"),
         ("spawn", "today all subjects are there from `start` on"),
         ("send", "today populations are independent of each other"),
-        (
-            "from",
-            "today a transition stands under the state it leaves",
-        ),
+        ("from", "today a transition stands under the state it leaves"),
     ],
     instead: &[
         ("chance", "write `probability: 5%`"),
@@ -236,14 +159,8 @@ pub(super) const TRANSITION: Keys = Keys {
         ("assign", "write `set: { attribute: expression }`"),
         ("variables", "write `let`"),
         ("vars", "write `let`"),
-        (
-            "name",
-            "a transition's name is its key: `login: { to: ..., probability: ... }`",
-        ),
-        (
-            "trigger",
-            "a transition's name is its key: `login: { to: ..., probability: ... }`",
-        ),
+        ("name", "a transition's name is its key: `login: { to: ..., probability: ... }`"),
+        ("trigger", "a transition's name is its key: `login: { to: ..., probability: ... }`"),
     ],
 };
 

@@ -65,25 +65,12 @@ pub(crate) struct Parsed {
 pub(crate) fn parse_lossy(source: &Arc<Source>) -> Parsed {
     let mut diags = Diagnostics::default();
     let Some(tree) = yaml::parse(source, &mut diags) else {
-        return Parsed {
-            spec: None,
-            incomplete: true,
-            diags,
-        };
+        return Parsed { spec: None, incomplete: true, diags };
     };
     let incomplete = tree.lossy;
-    let mut reader = Reader {
-        source,
-        tree: &tree,
-        diags,
-        incomplete,
-    };
+    let mut reader = Reader { source, tree: &tree, diags, incomplete };
     let spec = reader.model();
-    Parsed {
-        spec,
-        incomplete: reader.incomplete,
-        diags: reader.diags,
-    }
+    Parsed { spec, incomplete: reader.incomplete, diags: reader.diags }
 }
 
 /// Whether a list is one of conditions, all of which are to hold.
@@ -111,12 +98,7 @@ impl<'a> Reader<'a> {
             "a model",
             "`clock:`, `subjects:` and `events:`, each in the first column",
         )?;
-        let stem = self
-            .source
-            .name
-            .rsplit(['/', '\\'])
-            .next()
-            .unwrap_or_default();
+        let stem = self.source.name.rsplit(['/', '\\']).next().unwrap_or_default();
         let mut spec = Spec {
             source: self.source.clone(),
             name: match stem.split('.').next() {
@@ -170,9 +152,7 @@ impl<'a> Reader<'a> {
 
     /// The place to show for what a mapping lacks: its first key.
     fn first_key(&self, node: &Node, default: Span) -> Span {
-        node.as_mapping()
-            .and_then(|e| e.first())
-            .map_or(default, |(k, _)| k.span)
+        node.as_mapping().and_then(|e| e.first()).map_or(default, |(k, _)| k.span)
     }
 
     fn version(&mut self, node: &Node) {
@@ -194,13 +174,7 @@ impl<'a> Reader<'a> {
     fn keys<'n>(&mut self, entries: &'n Entries, keys: &Keys) -> Level<'n> {
         let before = self.diags.0.len();
         let known = known_entries(entries, keys, "E0201", "E0202", &mut self.diags);
-        for d in self
-            .diags
-            .0
-            .iter_mut()
-            .skip(before)
-            .filter(|d| d.code == "E0201")
-        {
+        for d in self.diags.0.iter_mut().skip(before).filter(|d| d.code == "E0201") {
             if let Some((key, node)) = entries.iter().find(|(k, _)| Some(k.span) == d.span)
                 && let Some(help) = level_forgotten(&key.value, node, keys)
             {
@@ -210,16 +184,10 @@ impl<'a> Reader<'a> {
         }
         let all_known = self.diags.0.len() == before;
         let ignored = |k: &str| super::is_ignored(k) || keys.known.contains(&k);
-        if entries
-            .iter()
-            .any(|(k, v)| !ignored(&k.value) && v.as_text().is_none())
-        {
+        if entries.iter().any(|(k, v)| !ignored(&k.value) && v.as_text().is_none()) {
             self.incomplete = true;
         }
-        Level {
-            entries: known,
-            all_known,
-        }
+        Level { entries: known, all_known }
     }
 
     /// The entries of a mapping; anything else is reported, with how it is written.
@@ -272,26 +240,16 @@ impl<'a> Reader<'a> {
         } else if begins && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return;
         } else {
-            Diagnostic::error(
-                "E0203",
-                name.span,
-                format!("`{}` is not a name", shown(text)),
-            )
+            Diagnostic::error("E0203", name.span, format!("`{}` is not a name", shown(text)))
         };
         let d = d.note("names are letters a-z, digits and `_`, do not begin with a digit, and have at most 63 characters");
-        let mut fixed: String = text
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
+        let mut fixed: String =
+            text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         if fixed.starts_with(|c: char| c.is_ascii_digit()) {
             fixed.insert(0, '_');
         }
         let usable = text.is_ascii() && fixed.len() <= MAX_NAME && fixed.bytes().any(|b| b != b'_');
-        self.diags.push(if usable {
-            d.help(format!("write `{fixed}`"))
-        } else {
-            d
-        });
+        self.diags.push(if usable { d.help(format!("write `{fixed}`")) } else { d });
     }
 
     /// A scalar as text.
@@ -302,11 +260,7 @@ impl<'a> Reader<'a> {
             }
             NodeKind::Invalid => None,
             _ => {
-                let found = if node.as_text().is_some() {
-                    "empty"
-                } else {
-                    node.describe()
-                };
+                let found = if node.as_text().is_some() { "empty" } else { node.describe() };
                 let d = Diagnostic::error(
                     "E0204",
                     first_line(node.span, self.source),
@@ -347,16 +301,10 @@ impl<'a> Reader<'a> {
         for (name, node) in entries {
             let value = match &node.kind {
                 NodeKind::Scalar { text, quoted: true } => Ok(Value::String(text.clone())),
-                NodeKind::Scalar {
-                    text,
-                    quoted: false,
-                } => param_literal(text),
+                NodeKind::Scalar { text, quoted: false } => param_literal(text),
                 NodeKind::Invalid => Ok(Value::Null),
                 _ => Err((
-                    format!(
-                        "a parameter is a single value, but this is {}",
-                        node.describe()
-                    ),
+                    format!("a parameter is a single value, but this is {}", node.describe()),
                     "write a number, `true`, `false` or text".into(),
                 )),
             };
@@ -367,21 +315,14 @@ impl<'a> Reader<'a> {
                 );
                 Value::Null
             });
-            out.push(ParamSpec {
-                name,
-                value: Spanned::new(value, node.span),
-            });
+            out.push(ParamSpec { name, value: Spanned::new(value, node.span) });
         }
         out
     }
 
     /// The source of an expression. Where the node is none that is reported, and the source is empty.
     fn expr(&mut self, node: &Node, key: &str) -> ExprSource {
-        let hole = ExprSource {
-            text: String::new(),
-            span: node.span,
-            offsets: Vec::new(),
-        };
+        let hole = ExprSource { text: String::new(), span: node.span, offsets: Vec::new() };
         let Some(source) = self.tree.expr(node) else {
             if !node.is_invalid() {
                 let d = Diagnostic::error(
@@ -413,11 +354,8 @@ impl<'a> Reader<'a> {
             Diagnostic::error("E0211", node.span, "an empty expression")
                 .help("write an expression; empty text is `\"''\"`")
         } else if is_date(text) {
-            let instant = if text.len() == 10 {
-                format!("{text}T00:00:00Z")
-            } else {
-                text.to_owned()
-            };
+            let instant =
+                if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
             Diagnostic::error(
                 "E0212",
                 first_line(node.span, self.source),
@@ -433,10 +371,7 @@ impl<'a> Reader<'a> {
                 Span::new(at, at + 1),
                 "` #` begins a comment in unquoted text",
             )
-            .help(yaml::quoted_line(
-                Some(key),
-                &format!("{text}{}", line.trim_end()),
-            ))
+            .help(yaml::quoted_line(Some(key), &format!("{text}{}", line.trim_end())))
         } else {
             return source;
         };
@@ -446,10 +381,7 @@ impl<'a> Reader<'a> {
 
     /// Whether an unfinished expression is followed by a comment.
     fn is_cut_by_comment(&self, node: &Node, text: &str) -> bool {
-        let rest = self.source.text[node.span.end as usize..]
-            .lines()
-            .next()
-            .unwrap_or_default();
+        let rest = self.source.text[node.span.end as usize..].lines().next().unwrap_or_default();
         let comment = rest.starts_with([' ', '\t']) && rest.trim_start().starts_with('#');
         comment
             && (is_open(text)
@@ -480,8 +412,7 @@ impl<'a> Reader<'a> {
         if self.incomplete {
             return;
         }
-        self.diags
-            .push(Diagnostic::error("E0205", span, message).help(help));
+        self.diags.push(Diagnostic::error("E0205", span, message).help(help));
     }
 }
 
@@ -511,14 +442,9 @@ fn level_forgotten(name: &str, node: &Node, keys: &Keys) -> Option<String> {
     if level == "fields" {
         let simple = keys.instead.iter().all(|(k, _)| *k != name);
         let free = crate::diag::nearest(&name, keys.known.iter().copied()).is_none();
-        let expression = node
-            .as_text()
-            .filter(|t| !t.contains('\n') && t.len() < 60)?;
+        let expression = node.as_text().filter(|t| !t.contains('\n') && t.len() < 60)?;
         return (simple && free).then(|| {
-            format!(
-                "a field stands under `fields`: `fields: {{ {name}: {} }}`",
-                shown(expression)
-            )
+            format!("a field stands under `fields`: `fields: {{ {name}: {} }}`", shown(expression))
         });
     }
     let inner = node.as_mapping()?;
@@ -528,15 +454,9 @@ fn level_forgotten(name: &str, node: &Node, keys: &Keys) -> Option<String> {
 
 /// The part of a span on its first line.
 fn first_line(span: Span, source: &Source) -> Span {
-    let text = source
-        .text
-        .get(span.start as usize..span.end as usize)
-        .unwrap_or_default();
+    let text = source.text.get(span.start as usize..span.end as usize).unwrap_or_default();
     let first = text.lines().next().unwrap_or_default();
-    Span::new(
-        span.start as usize,
-        span.start as usize + first.trim_end().len(),
-    )
+    Span::new(span.start as usize, span.start as usize + first.trim_end().len())
 }
 
 /// `2022-02-11`, with or without a time.
@@ -560,10 +480,9 @@ fn param_literal(text: &str) -> Result<Value, (String, String)> {
         } else {
             match literal::double(text) {
                 Ok(x) => Ok(Value::Double(x)),
-                Err(e) => Err((
-                    e.message,
-                    format!("write a number, or `{}` for text", yaml::quote(text)),
-                )),
+                Err(e) => {
+                    Err((e.message, format!("write a number, or `{}` for text", yaml::quote(text))))
+                }
             }
         };
     }
@@ -585,10 +504,9 @@ fn param_literal(text: &str) -> Result<Value, (String, String)> {
             format!("a parameter cannot be `{text}`"),
             "write a number, `true`, `false` or text".into(),
         )),
-        _ if numeric.starts_with('.') && literal::double(text).is_ok() => Err((
-            format!("`{text}` is not written plainly"),
-            format!("write `0{numeric}`"),
-        )),
+        _ if numeric.starts_with('.') && literal::double(text).is_ok() => {
+            Err((format!("`{text}` is not written plainly"), format!("write `0{numeric}`")))
+        }
         _ => Ok(Value::String(text.to_owned())),
     }
 }

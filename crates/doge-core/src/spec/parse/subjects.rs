@@ -22,10 +22,7 @@ impl Reader<'_> {
             );
             self.incomplete = true;
         }
-        entries
-            .into_iter()
-            .filter_map(|(name, node)| self.population(name, node))
-            .collect()
+        entries.into_iter().filter_map(|(name, node)| self.population(name, node)).collect()
     }
 
     fn population(&mut self, name: Spanned<String>, node: &Node) -> Option<PopulationSpec> {
@@ -45,9 +42,8 @@ impl Reader<'_> {
         for (key, node) in &level.entries {
             match key.value.as_str() {
                 "count" => {
-                    let count = self
-                        .literal(node, "`count`", "10", "E0213", literal::count)
-                        .unwrap_or(1);
+                    let count =
+                        self.literal(node, "`count`", "10", "E0213", literal::count).unwrap_or(1);
                     out.count = Some(Spanned::new(count, node.span));
                 }
                 "initial" => out.initial = self.text(node, "`initial`", "initial: offline"),
@@ -66,10 +62,7 @@ impl Reader<'_> {
             out.count = Some(Spanned::new(1, out.name.span));
         }
         if !level.has("states") && level.all_known {
-            let message = format!(
-                "the population `{}` has no `states`",
-                shown(&out.name.value)
-            );
+            let message = format!("the population `{}` has no `states`", shown(&out.name.value));
             self.missing(
                 out.name.span,
                 message,
@@ -96,10 +89,7 @@ impl Reader<'_> {
                 "write at least one: `idle: { transitions: { ... } }`",
             );
         }
-        entries
-            .into_iter()
-            .map(|(name, node)| self.state(name, node))
-            .collect()
+        entries.into_iter().map(|(name, node)| self.state(name, node)).collect()
     }
 
     /// `states: [a, b]`, as other tools have it.
@@ -116,10 +106,7 @@ impl Reader<'_> {
     }
 
     fn state(&mut self, name: Spanned<String>, node: &Node) -> StateSpec {
-        let mut out = StateSpec {
-            name,
-            transitions: Vec::new(),
-        };
+        let mut out = StateSpec { name, transitions: Vec::new() };
         let Some(entries) = self.mapping(
             node,
             "a state",
@@ -135,11 +122,8 @@ impl Reader<'_> {
                 "a transition",
                 "each transition as `name: { to: ..., probability: ... }`",
             );
-            out.transitions.extend(
-                entries
-                    .into_iter()
-                    .map(|(name, node)| self.transition(name, node)),
-            );
+            out.transitions
+                .extend(entries.into_iter().map(|(name, node)| self.transition(name, node)));
         }
         out
     }
@@ -181,10 +165,8 @@ impl Reader<'_> {
             }
         }
         if !level.has("probability") && level.all_known {
-            let message = format!(
-                "the transition `{}` has no `probability`",
-                shown(&out.trigger.value)
-            );
+            let message =
+                format!("the transition `{}` has no `probability`", shown(&out.trigger.value));
             self.missing(
                 out.trigger.span,
                 message,
@@ -204,8 +186,7 @@ impl Reader<'_> {
             NodeKind::Scalar { text, .. } if text.contains(',') => {
                 let d =
                     Diagnostic::error("E0204", node.span, "several events are written as a list");
-                self.diags
-                    .push(d.help(format!("write `emit: [{}]`", shown(text))));
+                self.diags.push(d.help(format!("write `emit: [{}]`", shown(text))));
                 Vec::new()
             }
             NodeKind::Mapping(_) => {
@@ -232,8 +213,7 @@ impl Reader<'_> {
             return match percent {
                 Ok(units) => Some(ProbabilitySpec::Literal(units)),
                 Err(e) => {
-                    self.diags
-                        .push(Diagnostic::error("E0216", node.span, e.message).help(e.help));
+                    self.diags.push(Diagnostic::error("E0216", node.span, e.message).help(e.help));
                     None
                 }
             };
@@ -264,16 +244,8 @@ fn bare_number(text: &str) -> String {
         let digits = digits.trim_start_matches('0');
         let whole = if digits.is_empty() { "0" } else { digits };
         let rest = padded[2..].trim_end_matches('0');
-        let times_100 = if rest.is_empty() {
-            whole.to_owned()
-        } else {
-            format!("{whole}.{rest}")
-        };
-        let as_is = if text.starts_with('.') {
-            format!("0{text}")
-        } else {
-            text.to_owned()
-        };
+        let times_100 = if rest.is_empty() { whole.to_owned() } else { format!("{whole}.{rest}") };
+        let as_is = if text.starts_with('.') { format!("0{text}") } else { text.to_owned() };
         format!("write `{times_100}%` or `{as_is}%`")
     } else if plain && value <= 100.0 {
         format!("write `{text}%`")

@@ -83,8 +83,7 @@ impl Parser<'_> {
 
     /// Whether what looks like a key is the beginning of `x ? 1 : 2`.
     fn is_ternary(&self) -> bool {
-        self.key_end()
-            .is_some_and(|end| self.text[self.pos..end].contains(" ? "))
+        self.key_end().is_some_and(|end| self.text[self.pos..end].contains(" ? "))
     }
 
     /// Whether keys begin here: on this line, or on the next one if this one lacks its colon.
@@ -107,10 +106,7 @@ impl Parser<'_> {
                 break;
             }
             self.line_start = self.pos;
-            self.pos += self.b[self.pos..]
-                .iter()
-                .take_while(|b| **b == b' ')
-                .count();
+            self.pos += self.b[self.pos..].iter().take_while(|b| **b == b' ').count();
             if !self.is_break(self.pos) && self.peek() != Some(b'#') {
                 next = self.col() == column && self.key_end().is_some();
                 break;
@@ -141,8 +137,7 @@ impl Parser<'_> {
                     Span::new(dash, dash + 1),
                     "a list item without a value",
                 );
-                self.diags
-                    .push(d.help("write the value behind the `-`, or remove the line"));
+                self.diags.push(d.help("write the value behind the `-`, or remove the line"));
                 self.invalid(dash)
             } else {
                 let at = self.pos;
@@ -158,10 +153,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        Ok(Node {
-            kind: NodeKind::Sequence(items),
-            span: Span::new(start, end),
-        })
+        Ok(Node { kind: NodeKind::Sequence(items), span: Span::new(start, end) })
     }
 
     fn block_mapping(&mut self, column: usize) -> R<Node> {
@@ -178,9 +170,7 @@ impl Parser<'_> {
                 Ok(None) | Err(Halt::Resume) => {}
                 Err(Halt::Fatal) => return Err(Halt::Fatal),
             }
-            let neighbour = entries
-                .last()
-                .map_or(Span::new(start, start + 1), |(k, _)| k.span);
+            let neighbour = entries.last().map_or(Span::new(start, start + 1), |(k, _)| k.span);
             let before = self.diags.0.len();
             self.neighbours(column, neighbour)?;
             // A value with deeper lines below it was reported; that it is a single value follows.
@@ -194,10 +184,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        Ok(Node {
-            kind: NodeKind::Mapping(entries),
-            span: Span::new(start, end),
-        })
+        Ok(Node { kind: NodeKind::Mapping(entries), span: Span::new(start, end) })
     }
 
     /// Moves to the next line of the level at `column` (or of one above it), reporting lines between.
@@ -215,10 +202,7 @@ impl Parser<'_> {
                 "the indentation of this line fits nothing above it",
             )
             .label(format!("indented by {}", spaces(self.col())))
-            .related(
-                neighbour,
-                format!("its neighbour is indented by {}", spaces(column)),
-            );
+            .related(neighbour, format!("its neighbour is indented by {}", spaces(column)));
             self.diags.push(d.help("indent keys of one level alike; a key that has a value on its line has nothing below it"));
             self.recover(column as isize);
         }
@@ -285,11 +269,8 @@ impl Parser<'_> {
     }
 
     pub(super) fn empty_value(&mut self, key: &Spanned<String>) {
-        let d = Diagnostic::error(
-            "E0110",
-            key.span,
-            format!("`{}` has no value", shown(&key.value)),
-        );
+        let d =
+            Diagnostic::error("E0110", key.span, format!("`{}` has no value", shown(&key.value)));
         self.diags.push(
             d.help("write a value behind the colon or deeper lines below it, or remove the key"),
         );
@@ -300,10 +281,7 @@ impl Parser<'_> {
         match self.peek() {
             Some(quote @ (b'"' | b'\'')) => {
                 let node = self.quoted(quote, parent, None)?;
-                Ok(Spanned::new(
-                    node.as_text().unwrap_or_default().to_owned(),
-                    node.span,
-                ))
+                Ok(Spanned::new(node.as_text().unwrap_or_default().to_owned(), node.span))
             }
             Some(sign @ (b'&' | b'*' | b'!')) => {
                 let word = self.word_end();
@@ -318,10 +296,7 @@ impl Parser<'_> {
             }
             _ => {
                 let end = self.trimmed_end(colon);
-                Ok(Spanned::new(
-                    self.text[start..end].to_owned(),
-                    Span::new(start, end),
-                ))
+                Ok(Spanned::new(self.text[start..end].to_owned(), Span::new(start, end)))
             }
         }
     }
@@ -341,27 +316,19 @@ impl Parser<'_> {
         let text = &self.text[start..end];
         let d = Diagnostic::error("E0111", Span::new(start, end), "expected `key: value`");
         let word = |s: &str| {
-            !s.is_empty()
-                && s.chars()
-                    .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+            !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
         };
         let d = if self.at_dash() {
             d.label("a list item")
                 .help("a level holds either keys or list items; check the indentation")
         } else if let Some((key, value)) = text.split_once(':').filter(|(k, _)| word(k)) {
-            d.help(format!(
-                "put a space behind the colon: `{key}: {}`",
-                shown(value.trim())
-            ))
+            d.help(format!("put a space behind the colon: `{key}: {}`", shown(value.trim())))
         } else if let Some((key, value)) = text.split_once('=').filter(|(k, _)| word(k.trim())) {
             d.help(format!("write `{}: {}`", key.trim(), shown(value.trim())))
         } else if word(text) {
             d.help(format!("write `{}: ` and its value", shown(text)))
         } else if let Some((key, value)) = text.split_once(' ').filter(|(k, _)| word(k)) {
-            d.help(format!(
-                "put a colon behind the key: `{key}: {}`",
-                shown(value.trim())
-            ))
+            d.help(format!("put a colon behind the key: `{key}: {}`", shown(value.trim())))
         } else {
             d
         };
@@ -397,11 +364,7 @@ impl Parser<'_> {
                 let text = self.text[start..span.end as usize].to_owned();
                 let d =
                     Diagnostic::error("E0115", span, format!("text after the closing `{close}`"));
-                let d = if text.contains('\n') {
-                    d
-                } else {
-                    d.help(quoted_line(key, &text))
-                };
+                let d = if text.contains('\n') { d } else { d.help(quoted_line(key, &text)) };
                 self.diags.push(d);
                 Err(self.recover(parent))
             }
@@ -418,14 +381,10 @@ impl Parser<'_> {
                     "a list item on the line of its key",
                 );
                 let d = d.help("put each `- item` on its own line, or write the list as `[a, b]`");
-                let number = text[1..]
-                    .trim_start()
-                    .starts_with(|c: char| c.is_ascii_digit() || c == '(');
+                let number =
+                    text[1..].trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '(');
                 self.diags.push(if number {
-                    d.help(format!(
-                        "if it is an expression, {}",
-                        quoted_line(key, &text)
-                    ))
+                    d.help(format!("if it is an expression, {}", quoted_line(key, &text)))
                 } else {
                     d
                 });
@@ -464,8 +423,7 @@ impl Parser<'_> {
             return Ok(self.invalid(start));
         }
         self.diags.push(
-            d.note("a value that begins with a quote ends with it")
-                .help(quoted_line(key, &text)),
+            d.note("a value that begins with a quote ends with it").help(quoted_line(key, &text)),
         );
         self.pos = end;
         self.offsets.remove(&(start as u32));
@@ -475,9 +433,7 @@ impl Parser<'_> {
     /// The end of what is on the line, without a comment.
     pub(super) fn comment_free_end(&self) -> usize {
         let end = self.line_end();
-        let comment = self.text[self.pos..end]
-            .find(" #")
-            .map_or(end, |i| self.pos + i);
+        let comment = self.text[self.pos..end].find(" #").map_or(end, |i| self.pos + i);
         self.trimmed_end(comment)
     }
 
@@ -524,10 +480,7 @@ impl Parser<'_> {
             return self.inline_value(parent, key);
         }
         if self.pos >= self.b.len() || self.col() as isize <= parent {
-            return Ok(Node {
-                kind: NodeKind::Invalid,
-                span,
-            });
+            return Ok(Node { kind: NodeKind::Invalid, span });
         }
         self.block_node(parent)
     }

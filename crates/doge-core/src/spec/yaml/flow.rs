@@ -47,10 +47,7 @@ impl Parser<'_> {
             }
             self.separator(parent, open, b']')?;
         }
-        Ok(Node {
-            kind: NodeKind::Sequence(items),
-            span: Span::new(open, self.pos),
-        })
+        Ok(Node { kind: NodeKind::Sequence(items), span: Span::new(open, self.pos) })
     }
 
     fn flow_mapping(&mut self, parent: isize, open: usize) -> R<Node> {
@@ -100,10 +97,7 @@ impl Parser<'_> {
             }
             self.separator(parent, open, b'}')?;
         }
-        Ok(Node {
-            kind: NodeKind::Mapping(entries),
-            span: Span::new(open, self.pos),
-        })
+        Ok(Node { kind: NodeKind::Mapping(entries), span: Span::new(open, self.pos) })
     }
 
     /// Whether the colon here ends a key: behind plain text white space follows it.
@@ -111,10 +105,7 @@ impl Parser<'_> {
         let quoted = matches!(self.b[key.span.start as usize], b'"' | b'\'');
         quoted
             || self.is_blank_or_break(self.pos + 1)
-            || matches!(
-                self.b.get(self.pos + 1),
-                Some(b',' | b'[' | b']' | b'{' | b'}')
-            )
+            || matches!(self.b.get(self.pos + 1), Some(b',' | b'[' | b']' | b'{' | b'}'))
     }
 
     /// Moves to the next token of a collection; an end of the text, or a line that belongs to the
@@ -131,15 +122,12 @@ impl Parser<'_> {
                 Span::new(open, open + 1),
                 format!("this `{bracket}` is never closed"),
             );
-            self.diags
-                .push(d.help(format!("write the missing `{close}`")));
+            self.diags.push(d.help(format!("write the missing `{close}`")));
             self.lossy = true;
             if outside {
                 self.pos = self.line_start - 1;
-                self.line_start = self.b[..self.pos]
-                    .iter()
-                    .rposition(|b| *b == b'\n')
-                    .map_or(0, |i| i + 1);
+                self.line_start =
+                    self.b[..self.pos].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
             }
             return Err(Halt::Resume);
         }
@@ -180,11 +168,7 @@ impl Parser<'_> {
             _ => Err(self.unexpected(
                 parent,
                 open,
-                if close == b']' {
-                    "`,` or `]`"
-                } else {
-                    "`,` or `}`"
-                },
+                if close == b']' { "`,` or `]`" } else { "`,` or `}`" },
             )),
         }
     }
@@ -198,45 +182,28 @@ impl Parser<'_> {
             Span::new(at, at),
             format!("a comma is missing before `{}`", shown(name)),
         );
-        self.diags
-            .push(d.help("entries inside `{ }` are separated by commas"));
+        self.diags.push(d.help("entries inside `{ }` are separated by commas"));
     }
 
     fn mismatch(&mut self, parent: isize, open: usize, close: u8) -> Halt {
-        let (bracket, close, found) = (
-            self.b[open] as char,
-            close as char,
-            self.b[self.pos] as char,
-        );
+        let (bracket, close, found) =
+            (self.b[open] as char, close as char, self.b[self.pos] as char);
         let d = Diagnostic::error(
             "E0123",
             Span::new(open, open + 1),
             format!("this `{bracket}` is never closed"),
         )
-        .related(
-            Span::new(self.pos, self.pos + 1),
-            format!("`{found}` cannot close it"),
-        );
-        self.diags
-            .push(d.help(format!("write the missing `{close}`")));
+        .related(Span::new(self.pos, self.pos + 1), format!("`{found}` cannot close it"));
+        self.diags.push(d.help(format!("write the missing `{close}`")));
         self.recover(parent)
     }
 
     fn unexpected(&mut self, parent: isize, open: usize, wanted: &str) -> Halt {
         let end = self.swallow(self.pos).max(self.pos + 1);
-        let end = (end..=self.b.len())
-            .find(|i| self.text.is_char_boundary(*i))
-            .unwrap_or(end);
+        let end = (end..=self.b.len()).find(|i| self.text.is_char_boundary(*i)).unwrap_or(end);
         let bracket = self.b[open] as char;
-        let d = Diagnostic::error(
-            "E0122",
-            Span::new(self.pos, end),
-            format!("expected {wanted}"),
-        )
-        .related(
-            Span::new(open, open + 1),
-            format!("inside this `{bracket}`"),
-        );
+        let d = Diagnostic::error("E0122", Span::new(self.pos, end), format!("expected {wanted}"))
+            .related(Span::new(open, open + 1), format!("inside this `{bracket}`"));
         self.diags.push(d.help(
             "entries are separated by commas; quote a value that holds any of `, : [ ] { }`",
         ));
@@ -258,18 +225,12 @@ impl Parser<'_> {
         match self.b[start] {
             quote @ (b'"' | b'\'') => {
                 let node = self.quoted(quote, parent, None)?;
-                return Ok(Spanned::new(
-                    node.as_text().unwrap_or_default().to_owned(),
-                    node.span,
-                ));
+                return Ok(Spanned::new(node.as_text().unwrap_or_default().to_owned(), node.span));
             }
             b'?' if self.is_blank_or_break(start + 1) => {}
             b'[' | b'{' | b'#' | b'|' | b'>' | b'@' | b'`' | b'%' => {}
             b'-' if self.is_blank_or_break(start + 1)
-                || matches!(
-                    self.b.get(start + 1),
-                    Some(b',' | b'[' | b']' | b'{' | b'}')
-                ) => {}
+                || matches!(self.b.get(start + 1), Some(b',' | b'[' | b']' | b'{' | b'}')) => {}
             sign @ (b'&' | b'*' | b'!') => {
                 let code = if sign == b'&' {
                     "E0102"
@@ -309,11 +270,7 @@ impl Parser<'_> {
                 }
             }
         }
-        let d = Diagnostic::error(
-            "E0124",
-            Span::new(start, start + 1),
-            "a key that is not a name",
-        );
+        let d = Diagnostic::error("E0124", Span::new(start, start + 1), "a key that is not a name");
         let template = start > 0 && self.b[start] == b'{' && self.b[start - 1] == b'{';
         self.diags.push(d.note("keys are plain names").help(match template {
             true => "names are written bare, without braces: `balance > 0`",
@@ -453,11 +410,7 @@ impl Parser<'_> {
                     }
                 };
                 self.diags.push(d);
-                Ok(if tag {
-                    self.scalar(start, end)
-                } else {
-                    self.invalid(start)
-                })
+                Ok(if tag { self.scalar(start, end) } else { self.invalid(start) })
             }
             c @ (b'|' | b'>' | b'@' | b'`' | b'%' | b'#') => {
                 let (text, _) = whole(self);
@@ -466,16 +419,12 @@ impl Parser<'_> {
                     Span::new(start, start + 1),
                     format!("unquoted text cannot begin with `{}`", c as char),
                 );
-                self.diags
-                    .push(d.help(super::block::reserved_help(c as char, key, &text)));
+                self.diags.push(d.help(super::block::reserved_help(c as char, key, &text)));
                 Ok(self.invalid(start))
             }
             c @ (b'-' | b'?' | b':')
                 if self.is_blank_or_break(start + 1)
-                    || matches!(
-                        self.b.get(start + 1),
-                        Some(b',' | b'[' | b']' | b'{' | b'}')
-                    ) =>
+                    || matches!(self.b.get(start + 1), Some(b',' | b'[' | b']' | b'{' | b'}')) =>
             {
                 let (text, _) = whole(self);
                 let d = Diagnostic::error(
@@ -493,20 +442,15 @@ impl Parser<'_> {
     /// Whether `name:` begins here: then it is a comma that is missing.
     fn is_key_ahead(&self, at: usize) -> bool {
         let rest = &self.text[at..];
-        let word = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
+        let word =
+            rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         word > 0 && rest[word..].starts_with(": ")
     }
 
     fn flow_plain(&mut self, start: usize, key: Option<&str>) -> R<Node> {
         let end = self.flow_plain_end(start);
         let text = &self.text[start..end];
-        let stop = self.text[end..]
-            .trim_start_matches([' ', '\t'])
-            .bytes()
-            .next()
-            .unwrap_or(b'\n');
+        let stop = self.text[end..].trim_start_matches([' ', '\t']).bytes().next().unwrap_or(b'\n');
         let problem = match stop {
             b'[' | b'{' => Some((
                 "E0116",

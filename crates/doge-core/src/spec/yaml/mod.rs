@@ -42,16 +42,8 @@ impl Tree {
     /// A scalar as expression source.
     pub fn expr(&self, node: &Node) -> Option<ExprSource> {
         let text = node.as_text()?.to_owned();
-        let offsets = self
-            .offsets
-            .get(&node.span.start)
-            .cloned()
-            .unwrap_or_default();
-        Some(ExprSource {
-            text,
-            span: node.span,
-            offsets,
-        })
+        let offsets = self.offsets.get(&node.span.start).cloned().unwrap_or_default();
+        Some(ExprSource { text, span: node.span, offsets })
     }
 }
 
@@ -69,10 +61,7 @@ type R<T> = Result<T, Halt>;
 pub(crate) fn parse(source: &Source, diags: &mut Diagnostics) -> Option<Tree> {
     let text = source.text.as_str();
     if text.len() > MAX_BYTES {
-        diags.push(Diagnostic::general(
-            "E0127",
-            "the model is larger than 256 MiB",
-        ));
+        diags.push(Diagnostic::general("E0127", "the model is larger than 256 MiB"));
         return None;
     }
     if let Some(at) = source.not_utf8 {
@@ -104,11 +93,7 @@ pub(crate) fn parse(source: &Source, diags: &mut Diagnostics) -> Option<Tree> {
         diags,
     };
     let root = parser.document().ok().flatten()?;
-    Some(Tree {
-        root,
-        offsets: parser.offsets,
-        lossy: parser.lossy,
-    })
+    Some(Tree { root, offsets: parser.offsets, lossy: parser.lossy })
 }
 
 /// The problem with a text that is not text.
@@ -183,16 +168,12 @@ impl<'a> Parser<'a> {
         }
         if self.peek().is_none() {
             let d = Diagnostic::error("E0100", Span::new(0, 0), "the model is empty");
-            self.diags
-                .push(d.help("a model needs at least `clock`, `subjects` and `events`"));
+            self.diags.push(d.help("a model needs at least `clock`, `subjects` and `events`"));
             return Ok(None);
         }
         let node = match self.block_node(-1) {
             Ok(node) => node,
-            Err(Halt::Resume) => Node {
-                kind: NodeKind::Invalid,
-                span: Span::new(0, 0),
-            },
+            Err(Halt::Resume) => Node { kind: NodeKind::Invalid, span: Span::new(0, 0) },
             Err(Halt::Fatal) => return Err(Halt::Fatal),
         };
         self.skip(false)?;
@@ -203,8 +184,7 @@ impl<'a> Parser<'a> {
                 span,
                 "this line does not belong to what stands above it",
             );
-            self.diags
-                .push(d.help("every top-level key begins in the first column of its line"));
+            self.diags.push(d.help("every top-level key begins in the first column of its line"));
         }
         Ok(Some(node))
     }
@@ -225,19 +205,12 @@ impl<'a> Parser<'a> {
     fn line_end(&self) -> usize {
         let rest = &self.b[self.pos..];
         let end = self.pos + rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
-        if end > self.pos && self.b[end - 1] == b'\r' {
-            end - 1
-        } else {
-            end
-        }
+        if end > self.pos && self.b[end - 1] == b'\r' { end - 1 } else { end }
     }
 
     /// `end` without the white space before it.
     fn trimmed_end(&self, end: usize) -> usize {
-        self.pos
-            + self.text[self.pos..end]
-                .trim_end_matches([' ', '\t', '\r'])
-                .len()
+        self.pos + self.text[self.pos..end].trim_end_matches([' ', '\t', '\r']).len()
     }
 
     /// Whether a line ends (or the file) at byte `i`.
@@ -287,10 +260,8 @@ impl<'a> Parser<'a> {
                 Some(b'\t') if flow => self.pos += 1,
                 Some(b'\t') => {
                     let indentation = self.b[self.line_start..self.pos].iter().all(|b| *b == b' ');
-                    let run = self.b[self.pos..]
-                        .iter()
-                        .take_while(|b| matches!(b, b' ' | b'\t'))
-                        .count();
+                    let run =
+                        self.b[self.pos..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
                     let next = self.pos + run;
                     if indentation && !self.is_break(next) && self.b[next] != b'#' {
                         return self.tab();
@@ -315,22 +286,14 @@ impl<'a> Parser<'a> {
             .skip(1)
             .filter(|l| l.trim_start_matches(' ').starts_with('\t') && !l.trim().is_empty())
             .count();
-        let mut d = Diagnostic::error(
-            "E0105",
-            Span::new(self.pos, end),
-            "a tab in the indentation",
-        )
-        .note("YAML indents with spaces only; the file is not read beyond this line");
+        let mut d =
+            Diagnostic::error("E0105", Span::new(self.pos, end), "a tab in the indentation")
+                .note("YAML indents with spaces only; the file is not read beyond this line");
         if more > 0 {
-            let lines = if more == 1 {
-                "line below begins"
-            } else {
-                "lines below begin"
-            };
+            let lines = if more == 1 { "line below begins" } else { "lines below begin" };
             d = d.note(format!("{more} {lines} with a tab too"));
         }
-        self.diags
-            .push(d.help("replace each tab at the beginning of a line by two spaces"));
+        self.diags.push(d.help("replace each tab at the beginning of a line by two spaces"));
         Err(Halt::Fatal)
     }
 
@@ -340,11 +303,7 @@ impl<'a> Parser<'a> {
         let more = |l: &str| {
             !l.trim().is_empty() && !l.trim_start().starts_with('#') && l.trim_end() != "..."
         };
-        if kind == b'-'
-            && !self.text[..self.pos]
-                .lines()
-                .any(|l| more(l) && !l.starts_with('%'))
-        {
+        if kind == b'-' && !self.text[..self.pos].lines().any(|l| more(l) && !l.starts_with('%')) {
             return;
         }
         if kind == b'-' || rest.any(more) {
@@ -383,10 +342,8 @@ impl<'a> Parser<'a> {
             if (line.len() - content.len()) as isize <= parent && !content.starts_with([']', '}']) {
                 // A line end before this place, so that `skip` reports that one was crossed.
                 self.pos -= 1;
-                self.line_start = self.b[..self.pos]
-                    .iter()
-                    .rposition(|b| *b == b'\n')
-                    .map_or(0, |i| i + 1);
+                self.line_start =
+                    self.b[..self.pos].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
                 return Halt::Resume;
             }
         }
@@ -401,29 +358,19 @@ impl<'a> Parser<'a> {
                 Span::new(self.pos, self.pos + 1),
                 format!("nested deeper than {MAX_DEPTH} levels"),
             );
-            self.diags
-                .push(d.note("the file is not read beyond this place"));
+            self.diags.push(d.note("the file is not read beyond this place"));
             return Err(Halt::Fatal);
         }
         Ok(())
     }
 
     fn invalid(&self, start: usize) -> Node {
-        Node {
-            kind: NodeKind::Invalid,
-            span: Span::new(start, self.pos.max(start)),
-        }
+        Node { kind: NodeKind::Invalid, span: Span::new(start, self.pos.max(start)) }
     }
 
     fn scalar(&self, start: usize, end: usize) -> Node {
-        let kind = NodeKind::Scalar {
-            text: self.text[start..end].to_owned(),
-            quoted: false,
-        };
-        Node {
-            kind,
-            span: Span::new(start, end),
-        }
+        let kind = NodeKind::Scalar { text: self.text[start..end].to_owned(), quoted: false };
+        Node { kind, span: Span::new(start, end) }
     }
 }
 

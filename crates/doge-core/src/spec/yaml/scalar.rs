@@ -22,8 +22,7 @@ impl Buf {
     /// A character that something at `at` stands for.
     fn made(&mut self, c: char, at: usize) {
         self.text.push(c);
-        self.offsets
-            .extend(std::iter::repeat_n(at as u32, c.len_utf8()));
+        self.offsets.extend(std::iter::repeat_n(at as u32, c.len_utf8()));
     }
 
     fn made_n(&mut self, c: char, n: usize, at: usize) {
@@ -42,13 +41,7 @@ impl Parser<'_> {
     fn finish(&mut self, mut buf: Buf, start: usize, text_end: usize, quoted: bool) -> Node {
         buf.offsets.push(text_end as u32);
         self.offsets.insert(start as u32, buf.offsets);
-        Node {
-            kind: NodeKind::Scalar {
-                text: buf.text,
-                quoted,
-            },
-            span: Span::new(start, self.pos),
-        }
+        Node { kind: NodeKind::Scalar { text: buf.text, quoted }, span: Span::new(start, self.pos) }
     }
 
     /// A quoted scalar; `pos` is at its opening quote, then behind the closing one.
@@ -149,10 +142,7 @@ impl Parser<'_> {
             if quote == '"' { "`\\\"`" } else { "`''`" }
         )));
         self.pos = start;
-        self.line_start = self.b[..start]
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |i| i + 1);
+        self.line_start = self.b[..start].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
         self.recover(parent)
     }
 
@@ -188,10 +178,7 @@ impl Parser<'_> {
                 let d = Diagnostic::error(
                     "E0125",
                     Span::new(at, self.pos),
-                    format!(
-                        "`\\{}` is no escape of double-quoted text",
-                        shown(&c.to_string())
-                    ),
+                    format!("`\\{}` is no escape of double-quoted text", shown(&c.to_string())),
                 );
                 let help = match key {
                     Some(_) => {
@@ -352,11 +339,7 @@ impl Parser<'_> {
             format!("if it is one value, {}", quoted_line(key, &text))
         }));
         self.pos = end;
-        if expression {
-            self.scalar(start, end)
-        } else {
-            self.invalid(start)
-        }
+        if expression { self.scalar(start, end) } else { self.invalid(start) }
     }
 
     /// `|` and `>`: the deeper lines below are the text.
@@ -384,10 +367,8 @@ impl Parser<'_> {
                 format!("unquoted text cannot begin with `{sign}`"),
             );
             self.diags.push(
-                d.note(format!(
-                    "`{sign}` alone begins a block of text on the lines below"
-                ))
-                .help(super::block::reserved_help(sign, key, &text)),
+                d.note(format!("`{sign}` alone begins a block of text on the lines below"))
+                    .help(super::block::reserved_help(sign, key, &text)),
             );
             self.pos = end;
             return Ok(self.invalid(start));
@@ -455,10 +436,7 @@ impl Parser<'_> {
         buf.offsets.push(end as u32);
         self.offsets.insert(start as u32, buf.offsets);
         Ok(Node {
-            kind: NodeKind::Scalar {
-                text: buf.text,
-                quoted: true,
-            },
+            kind: NodeKind::Scalar { text: buf.text, quoted: true },
             span: Span::new(start, end),
         })
     }

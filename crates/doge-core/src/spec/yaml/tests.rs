@@ -15,14 +15,10 @@ use std::fmt::Write;
 fn flat(node: &Node) -> String {
     match &node.kind {
         NodeKind::Scalar { text, quoted: true } => format!("{text:?}"),
-        NodeKind::Scalar {
-            text,
-            quoted: false,
-        } => format!("`{}`", text.escape_debug()),
-        NodeKind::Sequence(items) => format!(
-            "[{}]",
-            items.iter().map(flat).collect::<Vec<_>>().join(", ")
-        ),
+        NodeKind::Scalar { text, quoted: false } => format!("`{}`", text.escape_debug()),
+        NodeKind::Sequence(items) => {
+            format!("[{}]", items.iter().map(flat).collect::<Vec<_>>().join(", "))
+        }
         NodeKind::Mapping(entries) => {
             let entries: Vec<String> = entries
                 .iter()
@@ -51,10 +47,8 @@ fn theirs(text: &str) -> Result<String, String> {
     let mut open: Vec<(bool, usize)> = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, _) = event.map_err(|e| e.to_string())?;
-        let begins = matches!(
-            event,
-            Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..)
-        );
+        let begins =
+            matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..));
         let mut key = false;
         if begins && let Some((mapping, n)) = open.last_mut() {
             key = *mapping && *n % 2 == 0;
@@ -82,11 +76,7 @@ fn theirs(text: &str) -> Result<String, String> {
                 open.push((true, 0));
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                out.push(if matches!(event, Event::SequenceEnd) {
-                    ']'
-                } else {
-                    '}'
-                });
+                out.push(if matches!(event, Event::SequenceEnd) { ']' } else { '}' });
                 open.pop();
             }
             _ => {}
@@ -98,11 +88,7 @@ fn theirs(text: &str) -> Result<String, String> {
 /// A text that is accepted, with its tree, which the oracle confirms.
 fn check(text: &str, tree: &str) {
     assert_eq!(ours(text).unwrap_or_else(|e| panic!("{e}")), tree);
-    assert_eq!(
-        theirs(text).as_deref(),
-        Ok(tree),
-        "the oracle differs on {text:?}"
-    );
+    assert_eq!(theirs(text).as_deref(), Ok(tree), "the oracle differs on {text:?}");
 }
 
 #[test]
@@ -111,22 +97,10 @@ fn block_style() {
         "a: 1\nb:\n  c: x y\n  d:\n    - 1\n    - e: 2\n      f: 3\n",
         "{a: `1`, b: {c: `x y`, d: [`1`, {e: `2`, f: `3`}]}}",
     );
-    check(
-        "a:\n- 1\n-   - 2\n    - 3\nb: 2\n",
-        "{a: [`1`, [`2`, `3`]], b: `2`}",
-    );
-    check(
-        "a: 1 # comment\n\n  # another\nb: x#y # z\n",
-        "{a: `1`, b: `x#y`}",
-    );
-    check(
-        "\"a b\": 1\n'c': 2\nd e: 3\n",
-        "{a b: `1`, c: `2`, d e: `3`}",
-    );
-    check(
-        "a:\n  one\n  two\n\n  three\nb: x\n  y\n",
-        "{a: `one two\\nthree`, b: `x y`}",
-    );
+    check("a:\n- 1\n-   - 2\n    - 3\nb: 2\n", "{a: [`1`, [`2`, `3`]], b: `2`}");
+    check("a: 1 # comment\n\n  # another\nb: x#y # z\n", "{a: `1`, b: `x#y`}");
+    check("\"a b\": 1\n'c': 2\nd e: 3\n", "{a b: `1`, c: `2`, d e: `3`}");
+    check("a:\n  one\n  two\n\n  three\nb: x\n  y\n", "{a: `one two\\nthree`, b: `x y`}");
     check("---\na: http://x:1\n...\n", "{a: `http://x:1`}");
 }
 
@@ -142,20 +116,14 @@ fn flow_style() {
         "{a: `1`, b: [`1`, `2`], c: {d: `null`}}",
     );
     check("a: [\n  1, # one\n  2\n  ]\n", "{a: [`1`, `2`]}");
-    check(
-        "{ a: x(y), b: a:b, c: -1 }",
-        "{a: `x(y)`, b: `a:b`, c: `-1`}",
-    );
+    check("{ a: x(y), b: a:b, c: -1 }", "{a: `x(y)`, b: `a:b`, c: `-1`}");
 }
 
 #[test]
 fn quoted_scalars() {
     check(r#"a: "x\ty\u00e9\"\\ \x41""#, "{a: \"x\\tyé\\\"\\\\ A\"}");
     check("a: 'it''s'\n", "{a: \"it's\"}");
-    check(
-        "a: \"one\n  two\n\n  three \\\n  four\"\n",
-        "{a: \"one two\\nthree four\"}",
-    );
+    check("a: \"one\n  two\n\n  three \\\n  four\"\n", "{a: \"one two\\nthree four\"}");
     check("a: 'one \n   two'\n", "{a: \"one two\"}");
     // The oracle refuses a pair of surrogates, which JSON has.
     assert_eq!(ours(r#"a: "\ud83d\ude00""#).unwrap(), "{a: \"😀\"}");
@@ -163,14 +131,8 @@ fn quoted_scalars() {
 
 #[test]
 fn block_scalars() {
-    check(
-        "a: |\n  x\n   y\n\n  z\nb: 1\n",
-        "{a: \"x\\n y\\n\\nz\\n\", b: `1`}",
-    );
-    check(
-        "a: >\n  x\n  y\n\n  z\n   more\n  end\n",
-        "{a: \"x y\\nz\\n more\\nend\\n\"}",
-    );
+    check("a: |\n  x\n   y\n\n  z\nb: 1\n", "{a: \"x\\n y\\n\\nz\\n\", b: `1`}");
+    check("a: >\n  x\n  y\n\n  z\n   more\n  end\n", "{a: \"x y\\nz\\n more\\nend\\n\"}");
     check("a: |-\n  x\n\nb: >+\n  y\n\n", "{a: \"x\", b: \"y\\n\\n\"}");
     check("a: |2\n   x\n  y\n", "{a: \" x\\ny\\n\"}");
     check("- |\n x\n- > # c\n y\n", "[\"x\\n\", \"y\\n\"]");
@@ -178,10 +140,7 @@ fn block_scalars() {
 
 #[test]
 fn crlf_is_a_line_end() {
-    check(
-        "a: 1\r\nb:\r\n  - x\r\n  - 'y\r\n    z'\r\n",
-        "{a: `1`, b: [`x`, \"y z\"]}",
-    );
+    check("a: 1\r\nb:\r\n  - x\r\n  - 'y\r\n    z'\r\n", "{a: `1`, b: [`x`, \"y z\"]}");
 }
 
 #[test]
@@ -206,10 +165,7 @@ fn every_byte_of_a_scalar_has_its_place() {
     assert_eq!(place("e", "lain"), "lain");
     // One past the end has a place too.
     let expr = tree.expr(tree.root.get("a").unwrap()).unwrap();
-    assert_eq!(
-        &text[expr.place(expr.text.len()..expr.text.len()).start as usize..][..1],
-        "\""
-    );
+    assert_eq!(&text[expr.place(expr.text.len()..expr.text.len()).start as usize..][..1], "\"");
 }
 
 /// Pieces of which random texts are made.
@@ -261,11 +217,6 @@ fn agrees_on_models() {
     files.push(root.join("examples/banking/model.yaml"));
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(
-            ours(&text).unwrap(),
-            theirs(&text).unwrap(),
-            "{}",
-            file.display()
-        );
+        assert_eq!(ours(&text).unwrap(), theirs(&text).unwrap(), "{}", file.display());
     }
 }

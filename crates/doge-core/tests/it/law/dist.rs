@@ -61,9 +61,8 @@ fn every_random_function_has_a_case() {
 #[test]
 fn samples_agree_with_cdf_mean_and_variance() {
     for (seed, (_, name, law)) in cases().into_iter().enumerate() {
-        let mut sample: Vec<f64> = calls(1000 + seed as u64, N)
-            .map(|call| law.value(call))
-            .collect();
+        let mut sample: Vec<f64> =
+            calls(1000 + seed as u64, N).map(|call| law.value(call)).collect();
         moments(&name, law.as_ref(), &sample);
         let p = if law.is_discrete() {
             cells_p(law.as_ref(), &sample)
@@ -84,32 +83,20 @@ pub fn moments(name: &str, law: &dyn Law, sample: &[f64]) {
     let off = sample.iter().map(|x| x - mean).sum::<f64>() / n;
     let p = normal_p(off / (variance / n).sqrt());
     // Chebyshev's case: heavy tails make means less normal than p says.
-    assert!(
-        p > ALPHA,
-        "{name}: the mean is off by {off} from {mean}, p = {p}"
-    );
+    assert!(p > ALPHA, "{name}: the mean is off by {off} from {mean}, p = {p}");
     let squares: Vec<f64> = sample.iter().map(|x| (x - mean) * (x - mean)).collect();
     let second = squares.iter().sum::<f64>() / n;
-    let fourth = squares
-        .iter()
-        .map(|s| (s - second) * (s - second))
-        .sum::<f64>()
-        / n;
+    let fourth = squares.iter().map(|s| (s - second) * (s - second)).sum::<f64>() / n;
     // A sound sample of a thin-tailed law only: a heavy one's fourth moment is not to be had from it.
     if fourth < 30.0 * second * second && fourth > 0.0 {
         let p = normal_p((second - variance) / (fourth / n).sqrt());
-        assert!(
-            p > ALPHA,
-            "{name}: the variance is {second}, not {variance}, p = {p}"
-        );
+        assert!(p > ALPHA, "{name}: the variance is {second}, not {variance}, p = {p}");
     }
 }
 
 /// Chi-square over cells between quantiles: 64 even ones, and a thousandth at either end.
 pub fn cells_p(law: &dyn Law, sample: &[f64]) -> f64 {
-    let targets = std::iter::once(0.001)
-        .chain((1..64).map(|j| f64::from(j) / 64.0))
-        .chain([0.999]);
+    let targets = std::iter::once(0.001).chain((1..64).map(|j| f64::from(j) / 64.0)).chain([0.999]);
     let mut edges: Vec<(f64, f64)> = Vec::new();
     let (low, high) = (least(sample), greatest(sample));
     for target in targets {
@@ -221,62 +208,23 @@ fn arguments_outside_a_domain_are_refused_with_the_call_and_the_rule() {
             UniformDouble::new(0.0, f64::INFINITY).err(),
             "uniform(0, inf): arguments must be finite numbers",
         ),
-        (
-            Chance::new(1.5).err(),
-            "chance(1.5): the probability must be from 0 to 1",
-        ),
-        (
-            Chance::new(nan).err(),
-            "chance(NaN): the probability must be from 0 to 1",
-        ),
+        (Chance::new(1.5).err(), "chance(1.5): the probability must be from 0 to 1"),
+        (Chance::new(nan).err(), "chance(NaN): the probability must be from 0 to 1"),
         (
             Normal::new(0.0, -1.0).err(),
             "normal(0, -1): the standard deviation must not be negative",
         ),
-        (
-            Lognormal::new(0.0, 1.0).err(),
-            "lognormal(0, 1): the median must be above 0",
-        ),
-        (
-            Lognormal::new(1.0, -0.5).err(),
-            "lognormal(1, -0.5): sigma must not be negative",
-        ),
-        (
-            Exponential::new(-1e-20).err(),
-            "exponential(-1e-20): the mean must not be negative",
-        ),
-        (
-            Pareto::new(1.0, 0.0).err(),
-            "pareto(1, 0): alpha must be above 0",
-        ),
-        (
-            Pareto::new(0.0, 1.0).err(),
-            "pareto(0, 1): the minimum must be above 0",
-        ),
-        (
-            Poisson::new(1e16).err(),
-            "poisson(1e16): the mean must be from 0 to 10^15",
-        ),
-        (
-            Zipf::new(0, 1.0).err(),
-            "zipf(0, 1): the number of ranks must be from 1 to 10^15",
-        ),
-        (
-            Zipf::new(5, -1.0).err(),
-            "zipf(5, -1): the exponent must be from 0 to 100",
-        ),
-        (
-            Choice::new(0).err(),
-            "choice([]): the list must hold at least one value",
-        ),
-        (
-            Weighted::new(&[]).err(),
-            "weighted(): at least one weight must be above 0",
-        ),
-        (
-            Weighted::new(&[0.0, 0.0]).err(),
-            "weighted(0, 0): at least one weight must be above 0",
-        ),
+        (Lognormal::new(0.0, 1.0).err(), "lognormal(0, 1): the median must be above 0"),
+        (Lognormal::new(1.0, -0.5).err(), "lognormal(1, -0.5): sigma must not be negative"),
+        (Exponential::new(-1e-20).err(), "exponential(-1e-20): the mean must not be negative"),
+        (Pareto::new(1.0, 0.0).err(), "pareto(1, 0): alpha must be above 0"),
+        (Pareto::new(0.0, 1.0).err(), "pareto(0, 1): the minimum must be above 0"),
+        (Poisson::new(1e16).err(), "poisson(1e16): the mean must be from 0 to 10^15"),
+        (Zipf::new(0, 1.0).err(), "zipf(0, 1): the number of ranks must be from 1 to 10^15"),
+        (Zipf::new(5, -1.0).err(), "zipf(5, -1): the exponent must be from 0 to 100"),
+        (Choice::new(0).err(), "choice([]): the list must hold at least one value"),
+        (Weighted::new(&[]).err(), "weighted(): at least one weight must be above 0"),
+        (Weighted::new(&[0.0, 0.0]).err(), "weighted(0, 0): at least one weight must be above 0"),
         (
             Weighted::new(&[1.0, -1.0]).err(),
             "weighted(1, -1): weights must be finite numbers and not negative",
@@ -309,10 +257,7 @@ fn the_probability_of_a_state_is_the_nearest_double() {
         1.0
     );
     assert_eq!(Geometric::from_units(30_000_000_000_000).unwrap().p(), 0.3);
-    assert_eq!(
-        Geometric::from_percents(&[0.2, 83.9, 15.9]).unwrap().p(),
-        1.0
-    );
+    assert_eq!(Geometric::from_percents(&[0.2, 83.9, 15.9]).unwrap().p(), 1.0);
     assert_eq!(Geometric::from_percents(&[100.0 + 1e-10]).unwrap().p(), 1.0);
     assert_eq!(Geometric::from_percents(&[9.9e-13]).unwrap().p(), 0.0);
 }
@@ -334,19 +279,8 @@ fn poisson_of_large_means_is_normal() {
 
 /// Doubles of every size, and some that are likely to be in a domain.
 fn any_double() -> impl Strategy<Value = f64> {
-    let special = [
-        0.0,
-        -0.0,
-        1.0,
-        1e-300,
-        5e-324,
-        f64::MAX,
-        f64::MIN,
-        f64::INFINITY,
-        f64::NAN,
-        100.0,
-        1e15,
-    ];
+    let special =
+        [0.0, -0.0, 1.0, 1e-300, 5e-324, f64::MAX, f64::MIN, f64::INFINITY, f64::NAN, 100.0, 1e15];
     prop_oneof![
         any::<f64>(),
         0.0..200.0_f64,

@@ -20,56 +20,29 @@ fn streams() -> Vec<(&'static str, Stream)> {
     let at = call_site(&path, 0);
     let one = scope.subject(17);
     vec![
-        (
-            "subjects",
-            Box::new(move |i| scope.subject(i).step(1).word(at)),
-        ),
+        ("subjects", Box::new(move |i| scope.subject(i).step(1).word(at))),
         (
             "subjects from 2^63 down",
             Box::new(move |i| scope.subject((1 << 63) - 1 - i).step(1).word(at)),
         ),
-        (
-            "every 2^24th subject",
-            Box::new(move |i| scope.subject(i << 24).step(1).word(at)),
-        ),
-        (
-            "creations",
-            Box::new(move |i| scope.subject(i).step(0).word(at)),
-        ),
+        ("every 2^24th subject", Box::new(move |i| scope.subject(i << 24).step(1).word(at))),
+        ("creations", Box::new(move |i| scope.subject(i).step(0).word(at))),
         ("steps", Box::new(move |i| one.step(i).word(at))),
-        (
-            "steps of subject 0",
-            Box::new(move |i| scope.subject(0).step(i).word(at)),
-        ),
+        ("steps of subject 0", Box::new(move |i| scope.subject(0).step(i).word(at))),
         ("words", Box::new(move |i| one.step(3).nth(at, i))),
-        (
-            "ordinals",
-            Box::new(move |i| one.step(3).word(call_site(&path, i as u32))),
-        ),
+        ("ordinals", Box::new(move |i| one.step(3).word(call_site(&path, i as u32)))),
         (
             "names",
-            Box::new(move |i| {
-                one.step(3)
-                    .word(site(&["shop", &format!("t{i}"), "when", "0"]))
-            }),
+            Box::new(move |i| one.step(3).word(site(&["shop", &format!("t{i}"), "when", "0"]))),
         ),
-        (
-            "seeds",
-            Box::new(move |i| ScopeKey::population(i, "user").subject(0).step(1).word(at)),
-        ),
+        ("seeds", Box::new(move |i| ScopeKey::population(i, "user").subject(0).step(1).word(at))),
         (
             "populations",
             Box::new(move |i| {
-                ScopeKey::population(42, &format!("p{i}"))
-                    .subject(0)
-                    .step(1)
-                    .word(at)
+                ScopeKey::population(42, &format!("p{i}")).subject(0).step(1).word(at)
             }),
         ),
-        (
-            "subject = step",
-            Box::new(move |i| scope.subject(i).step(i).word(at)),
-        ),
+        ("subject = step", Box::new(move |i| scope.subject(i).step(i).word(at))),
         (
             "subject + step constant",
             Box::new(move |i| scope.subject(i).step((1 << 20) - i).word(at)),
@@ -102,11 +75,7 @@ impl BitCounts {
     }
 
     fn count(&self, bit: u32) -> u64 {
-        self.0
-            .iter()
-            .enumerate()
-            .map(|(p, plane)| (plane >> bit & 1) << p)
-            .sum()
+        self.0.iter().enumerate().map(|(p, plane)| (plane >> bit & 1) << p).sum()
     }
 
     /// Asserts that no count is too far from half of `n`; `of` comparisons are made in all.
@@ -125,9 +94,8 @@ impl BitCounts {
 #[test]
 fn bits_are_balanced() {
     const N: u64 = 1 << 17;
-    for (name, stream) in streams()
-        .into_iter()
-        .filter(|(name, _)| !matches!(*name, "names" | "populations"))
+    for (name, stream) in
+        streams().into_iter().filter(|(name, _)| !matches!(*name, "names" | "populations"))
     {
         let mut counts = BitCounts::default();
         (0..N).for_each(|i| counts.add(stream(i)));
@@ -166,12 +134,9 @@ fn pairs_of_words_fall_everywhere_alike() {
         for lag in [1, 2, 64] {
             let mut counts = [[0_u64; 256]; 4];
             for (a, b) in words.iter().zip(&words[lag..]).take(N as usize) {
-                for (low_a, low_b, table) in [
-                    (false, false, 0),
-                    (true, true, 1),
-                    (false, true, 2),
-                    (true, false, 3),
-                ] {
+                for (low_a, low_b, table) in
+                    [(false, false, 0), (true, true, 1), (false, true, 2), (true, false, 3)]
+                {
                     let part = |w: u64, low: bool| (if low { w & 15 } else { w >> 60 }) as usize;
                     counts[table][part(*a, low_a) << 4 | part(*b, low_b)] += 1;
                 }
@@ -189,9 +154,8 @@ fn pairs_of_words_fall_everywhere_alike() {
 #[test]
 fn bytes_are_even() {
     const N: u64 = 1 << 17;
-    for (name, stream) in streams()
-        .into_iter()
-        .filter(|(name, _)| !matches!(*name, "names" | "populations"))
+    for (name, stream) in
+        streams().into_iter().filter(|(name, _)| !matches!(*name, "names" | "populations"))
     {
         let mut counts = [[0_u64; 256]; 8];
         for i in 0..N {
@@ -212,12 +176,7 @@ fn bytes_are_even() {
 fn a_changed_bit_of_the_key_changes_every_bit_alike() {
     const N: u64 = 1 << 12;
     let at = site(&["shop", "#wait"]);
-    let word = |seed, id, step| {
-        ScopeKey::population(seed, "user")
-            .subject(id)
-            .step(step)
-            .word(at)
-    };
+    let word = |seed, id, step| ScopeKey::population(seed, "user").subject(id).step(step).word(at);
     type Change = (&'static str, u32, fn(u64, u64) -> (u64, u64, u64));
     let changes: [Change; 4] = [
         ("id", 63, |i, flip| (7, i ^ flip, 1)),
@@ -247,20 +206,14 @@ fn equal_values_are_as_frequent_as_they_should_be() {
         let words: Vec<u64> = (0..N).map(&stream).collect();
         for shift in [0, 20, 39] {
             let pairs = equal_pairs(words.iter().map(|w| w >> shift & ((1 << 25) - 1)).collect());
-            assert!(
-                poisson_p(pairs, 64.0) > ALPHA,
-                "{name}, from bit {shift}: {pairs} pairs"
-            );
+            assert!(poisson_p(pairs, 64.0) > ALPHA, "{name}, from bit {shift}: {pairs} pairs");
         }
     }
 }
 
 fn equal_pairs(mut values: Vec<u64>) -> u64 {
     values.sort_unstable();
-    values
-        .chunk_by(|a, b| a == b)
-        .map(|run| (run.len() * (run.len() - 1) / 2) as u64)
-        .sum()
+    values.chunk_by(|a, b| a == b).map(|run| (run.len() * (run.len() - 1) / 2) as u64).sum()
 }
 
 /// Marsaglia's birthday spacings: 4096 birthdays in a year of 2^32 days, the number of equal spacings is
@@ -271,9 +224,8 @@ fn birthday_spacings() {
         for shift in [0, 32] {
             let mut equal = 0;
             for year in 0..16 {
-                let mut days: Vec<u64> = (0..4096)
-                    .map(|i| stream(year << 12 | i) >> shift & 0xffff_ffff)
-                    .collect();
+                let mut days: Vec<u64> =
+                    (0..4096).map(|i| stream(year << 12 | i) >> shift & 0xffff_ffff).collect();
                 days.sort_unstable();
                 let mut spacings: Vec<u64> = days.windows(2).map(|d| d[1] - d[0]).collect();
                 spacings.sort_unstable();
@@ -292,17 +244,13 @@ fn birthday_spacings() {
 #[test]
 fn uuids_do_not_repeat() {
     let scope = ScopeKey::population(42, "user");
-    let sites: Vec<u64> = (0..8)
-        .map(|k| call_site(&["order", "0", "fields", "order_id"], k))
-        .collect();
+    let sites: Vec<u64> =
+        (0..8).map(|k| call_site(&["order", "0", "fields", "order_id"], k)).collect();
     let mut texts = Vec::new();
     let mut halves = [const { Vec::new() }; 3];
     for i in 0..1_u64 << 17 {
         let key = scope.subject(i >> 7).step(i >> 3 & 15);
-        let call = Call {
-            key,
-            site: sites[(i & 7) as usize],
-        };
+        let call = Call { key, site: sites[(i & 7) as usize] };
         let (a, b) = (call.word(0), call.word(1));
         for (k, half) in halves.iter_mut().enumerate() {
             half.push((a >> (24 * k) & 0x1fff) << 14 | b >> (24 * k) & 0x3fff);
@@ -320,13 +268,9 @@ fn uuids_do_not_repeat() {
         let text = std::str::from_utf8(text).unwrap();
         let dashes: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
         assert_eq!(dashes, [8, 13, 18, 23]);
+        assert!(text.as_bytes()[14] == b'4' && b"89ab".contains(&text.as_bytes()[19]), "{text}");
         assert!(
-            text.as_bytes()[14] == b'4' && b"89ab".contains(&text.as_bytes()[19]),
-            "{text}"
-        );
-        assert!(
-            text.bytes()
-                .all(|c| c == b'-' || c.is_ascii_digit() || (b'a'..=b'f').contains(&c)),
+            text.bytes().all(|c| c == b'-' || c.is_ascii_digit() || (b'a'..=b'f').contains(&c)),
             "{text}"
         );
     }

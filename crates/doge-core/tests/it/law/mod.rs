@@ -22,8 +22,5 @@ pub const ALPHA: f64 = 1e-6;
 fn calls(seed: u64, n: u64) -> impl Iterator<Item = Call> {
     let scope = ScopeKey::population(seed, "user");
     let site = site(&["shop", "buy", "let", "price", "0"]);
-    (0..n).map(move |id| Call {
-        key: scope.subject(id).step(1),
-        site,
-    })
+    (0..n).map(move |id| Call { key: scope.subject(id).step(1), site })
 }

@@ -7,10 +7,7 @@ use super::vectors::{double, rows, vectors, word};
 
 /// Asserts a relative error of at most `bound`; below 1 in size, an absolute one where `floor` is 1.
 fn near(got: f64, want: f64, bound: f64, floor: f64, what: &dyn std::fmt::Display) {
-    assert!(
-        (got - want).abs() <= bound * want.abs().max(floor),
-        "{got} is not {want}: {what}"
-    );
+    assert!((got - want).abs() <= bound * want.abs().max(floor), "{got} is not {want}: {what}");
 }
 
 #[test]
@@ -29,13 +26,7 @@ fn the_logarithm_is_relatively_exact_near_0() {
     for k in 1..1000_u64 {
         let x = (k * k * k * 7_919) as f64 / 18_446_744_073_709_551_616.0;
         let want = -(x + x * x / 2.0 + x * x * x / 3.0);
-        near(
-            ln_unit((k * k * k * 7_919).wrapping_neg() - 1),
-            want,
-            4e-16,
-            0.0,
-            &k,
-        );
+        near(ln_unit((k * k * k * 7_919).wrapping_neg() - 1), want, 4e-16, 0.0, &k);
     }
 }
 
@@ -55,33 +46,15 @@ fn distribution_functions() {
     let file = vectors!("oracle.json");
     let standard = Normal::new(0.0, 1.0).unwrap();
     for row in file["normal_cdf"].as_array().unwrap() {
-        near(
-            standard.cdf(double(&row[0])),
-            double(&row[1]),
-            1e-13,
-            0.0,
-            row,
-        );
+        near(standard.cdf(double(&row[0])), double(&row[1]), 1e-13, 0.0, row);
     }
     for row in rows(&file, "poisson_cdf") {
         let law = Poisson::new(double(&row[0])).unwrap();
-        near(
-            law.cdf(row[1].as_f64().unwrap()),
-            double(&row[2]),
-            1e-12,
-            0.01,
-            row,
-        );
+        near(law.cdf(row[1].as_f64().unwrap()), double(&row[2]), 1e-12, 0.01, row);
     }
     for row in rows(&file, "zipf_cdf") {
         let law = Zipf::new(row[0].as_i64().unwrap(), double(&row[1])).unwrap();
-        near(
-            law.cdf(row[2].as_f64().unwrap()),
-            double(&row[3]),
-            1e-12,
-            0.0,
-            row,
-        );
+        near(law.cdf(row[2].as_f64().unwrap()), double(&row[3]), 1e-12, 0.0, row);
     }
 }
 

@@ -41,10 +41,7 @@ pub fn gamma_q(a: f64, x: f64) -> f64 {
 /// Pearson's chi-square test of counts against expectations (each at least about 10).
 pub fn chi2_p(counts: &[u64], expected: &[f64]) -> f64 {
     assert_eq!(counts.len(), expected.len());
-    let terms = counts
-        .iter()
-        .zip(expected)
-        .map(|(o, e)| (*o as f64 - e) * (*o as f64 - e) / e);
+    let terms = counts.iter().zip(expected).map(|(o, e)| (*o as f64 - e) * (*o as f64 - e) / e);
     gamma_q((counts.len() as f64 - 1.0) / 2.0, terms.sum::<f64>() / 2.0)
 }
 
@@ -68,20 +65,13 @@ pub fn ks_p(sample: &mut [f64], cdf: impl Fn(f64) -> f64) -> f64 {
         return 1.0;
     }
     let term = |k: i32| libm::exp(-2.0 * f64::from(k * k) * lambda * lambda);
-    (1..=20)
-        .map(|k| if k % 2 == 1 { term(k) } else { -term(k) })
-        .sum::<f64>()
-        * 2.0
+    (1..=20).map(|k| if k % 2 == 1 { term(k) } else { -term(k) }).sum::<f64>() * 2.0
 }
 
 /// The smaller tail of a Poisson distribution at `k`, doubled.
 pub fn poisson_p(k: u64, mean: f64) -> f64 {
     let at_most = gamma_q(k as f64 + 1.0, mean);
-    let at_least = if k == 0 {
-        1.0
-    } else {
-        1.0 - gamma_q(k as f64, mean)
-    };
+    let at_least = if k == 0 { 1.0 } else { 1.0 - gamma_q(k as f64, mean) };
     (2.0 * at_most.min(at_least)).min(1.0)
 }
 
@@ -97,9 +87,7 @@ fn p_values_agree_with_tables() {
     let mut even: Vec<f64> = (0..100).map(|i| (f64::from(i) + 0.5) / 100.0).collect();
     near(ks_p(&mut even, |x| x), 1.0);
     // A distance of 1.36 / sqrt(n) is the 5% point.
-    let mut shifted: Vec<f64> = (0..10_000)
-        .map(|i| (f64::from(i) + 0.5) / 10_000.0)
-        .collect();
+    let mut shifted: Vec<f64> = (0..10_000).map(|i| (f64::from(i) + 0.5) / 10_000.0).collect();
     let p = ks_p(&mut shifted, |x| (x + 0.01355).min(1.0));
     assert!((p - 0.05).abs() < 0.003, "{p}");
 }

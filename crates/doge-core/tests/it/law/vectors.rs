@@ -41,11 +41,7 @@ pub fn double(v: &Value) -> f64 {
 }
 
 fn path(v: &Value) -> Vec<&str> {
-    v.as_array()
-        .unwrap()
-        .iter()
-        .map(|name| name.as_str().unwrap())
-        .collect()
+    v.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
 }
 
 fn call(row: &Value) -> Call {
@@ -75,10 +71,7 @@ fn sites_and_words() {
 fn call_sites_are_the_path_and_the_ordinal() {
     for ordinal in [0, 1, 9, 10, u32::MAX] {
         let text = ordinal.to_string();
-        assert_eq!(
-            doge_core::draw::call_site(&["a", "b"], ordinal),
-            site(&["a", "b", &text])
-        );
+        assert_eq!(doge_core::draw::call_site(&["a", "b"], ordinal), site(&["a", "b", &text]));
     }
 }
 
@@ -89,9 +82,7 @@ fn waits() {
         assert_eq!(ln_unit(word(&row[0])).to_bits(), word(&row[1]), "{row}");
     }
     for row in rows(&file, "waits") {
-        let wait = Geometric::new(double(&row["p"]))
-            .unwrap()
-            .of_word(word(&row["w"]));
+        let wait = Geometric::new(double(&row["p"])).unwrap().of_word(word(&row["w"]));
         assert_eq!(wait, row["wait"].as_u64().unwrap_or(NEVER), "{row}");
     }
 }
@@ -102,19 +93,10 @@ fn choices() {
     for row in rows(&file, "units") {
         let units: Vec<u64> = row["units"].as_array().unwrap().iter().map(word).collect();
         let choice = Thresholds::new(&units).unwrap();
-        assert_eq!(
-            choice.of_word(word(&row["w"])) as u64,
-            row["index"].as_u64().unwrap(),
-            "{row}"
-        );
+        assert_eq!(choice.of_word(word(&row["w"])) as u64, row["index"].as_u64().unwrap(), "{row}");
     }
     for row in rows(&file, "doubles") {
-        let percents: Vec<f64> = row["percents"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(double)
-            .collect();
+        let percents: Vec<f64> = row["percents"].as_array().unwrap().iter().map(double).collect();
         assert_eq!(
             Thresholds::sample_doubles(&percents, call(row)) as u64,
             row["index"].as_u64().unwrap(),
@@ -128,44 +110,28 @@ fn values() {
     let file = vectors!("values.json");
     let mut seen = std::collections::BTreeSet::new();
     for row in rows(&file, "values") {
-        let (name, args, call) = (
-            row["function"].as_str().unwrap(),
-            row["args"].as_array().unwrap(),
-            call(row),
-        );
+        let (name, args, call) =
+            (row["function"].as_str().unwrap(), row["args"].as_array().unwrap(), call(row));
         seen.insert(name);
         let d = |i: usize| double(&args[i]);
         let int = |i: usize| args[i].as_i64().unwrap();
-        let (exact, value) = (&row["value"], |v: f64| {
-            (v.to_bits(), double(&row["value"]).to_bits())
-        });
+        let (exact, value) =
+            (&row["value"], |v: f64| (v.to_bits(), double(&row["value"]).to_bits()));
         match name {
-            "uniform_int" => assert_eq!(
-                UniformInt::new(int(0), int(1)).unwrap().sample(call),
-                *exact,
-                "{row}"
-            ),
-            "uniform_double" => same(
-                value(UniformDouble::new(d(0), d(1)).unwrap().sample(call)),
-                0,
-                row,
-            ),
+            "uniform_int" => {
+                assert_eq!(UniformInt::new(int(0), int(1)).unwrap().sample(call), *exact, "{row}")
+            }
+            "uniform_double" => {
+                same(value(UniformDouble::new(d(0), d(1)).unwrap().sample(call)), 0, row)
+            }
             "chance" => assert_eq!(Chance::new(d(0)).unwrap().sample(call), *exact, "{row}"),
             "normal" => same(value(Normal::new(d(0), d(1)).unwrap().sample(call)), 0, row),
             // Python's exp and ours may each be off by one unit in the last place.
-            "lognormal" => same(
-                value(Lognormal::new(d(0), d(1)).unwrap().sample(call)),
-                2,
-                row,
-            ),
+            "lognormal" => same(value(Lognormal::new(d(0), d(1)).unwrap().sample(call)), 2, row),
             "exponential" => same(value(Exponential::new(d(0)).unwrap().sample(call)), 0, row),
             "pareto" => same(value(Pareto::new(d(0), d(1)).unwrap().sample(call)), 2, row),
             "poisson" => assert_eq!(Poisson::new(d(0)).unwrap().sample(call), *exact, "{row}"),
-            "zipf" => assert_eq!(
-                Zipf::new(int(0), d(1)).unwrap().sample(call),
-                *exact,
-                "{row}"
-            ),
+            "zipf" => assert_eq!(Zipf::new(int(0), d(1)).unwrap().sample(call), *exact, "{row}"),
             "choice" => assert_eq!(
                 Choice::new(int(0) as usize).unwrap().sample(call) as u64,
                 *exact,
@@ -173,22 +139,10 @@ fn values() {
             ),
             "weighted" => {
                 let weights: Vec<f64> = args.iter().map(double).collect();
-                assert_eq!(
-                    Weighted::new(&weights).unwrap().sample(call) as u64,
-                    *exact,
-                    "{row}"
-                );
-                assert_eq!(
-                    Weighted::sample_once(&weights, call).unwrap() as u64,
-                    *exact,
-                    "{row}"
-                );
+                assert_eq!(Weighted::new(&weights).unwrap().sample(call) as u64, *exact, "{row}");
+                assert_eq!(Weighted::sample_once(&weights, call).unwrap() as u64, *exact, "{row}");
             }
-            "uuid" => assert_eq!(
-                std::str::from_utf8(&Uuid.sample(call)).unwrap(),
-                *exact,
-                "{row}"
-            ),
+            "uuid" => assert_eq!(std::str::from_utf8(&Uuid.sample(call)).unwrap(), *exact, "{row}"),
             _ => panic!("no such function: {row}"),
         }
     }
@@ -200,9 +154,7 @@ fn values() {
 #[test]
 fn libm_gives_the_same_bits_everywhere() {
     let bits = |f: &dyn Fn(Call) -> f64| {
-        super::calls(2026, 4)
-            .map(|call| f(call).to_bits())
-            .collect::<Vec<_>>()
+        super::calls(2026, 4).map(|call| f(call).to_bits()).collect::<Vec<_>>()
     };
     let lognormal = Lognormal::new(40.0, 0.6).unwrap();
     let pareto = Pareto::new(10.0, 1.16).unwrap();

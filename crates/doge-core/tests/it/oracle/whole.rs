@@ -22,11 +22,7 @@ fn expression(base: Base, depth: u32) -> BoxedStrategy<String> {
     }
     let sub = |base: Base| expression(base, depth - 1);
     let two = |base: Base, ops: &'static [&'static str]| {
-        (
-            expression(base, depth - 1),
-            prop::sample::select(ops),
-            expression(base, depth - 1),
-        )
+        (expression(base, depth - 1), prop::sample::select(ops), expression(base, depth - 1))
             .prop_map(|(a, op, b)| format!("({a} {op} {b})"))
             .boxed()
     };
@@ -37,16 +33,10 @@ fn expression(base: Base, depth: u32) -> BoxedStrategy<String> {
         .prop_map(|(i, a, b)| format!("[{a}, {b}][{i}]"))
         .boxed();
     let of = |f: &'static str, base: Base| {
-        expression(base, depth - 1)
-            .prop_map(move |a| format!("{f}({a})"))
-            .boxed()
+        expression(base, depth - 1).prop_map(move |a| format!("{f}({a})")).boxed()
     };
     let member = |base: Base, f: &'static [&'static str], arg: Base| {
-        (
-            expression(base, depth - 1),
-            prop::sample::select(f),
-            expression(arg, depth - 1),
-        )
+        (expression(base, depth - 1), prop::sample::select(f), expression(arg, depth - 1))
             .prop_map(|(a, f, b)| format!("{a}.{f}({b})"))
             .boxed()
     };
@@ -62,14 +52,8 @@ fn expression(base: Base, depth: u32) -> BoxedStrategy<String> {
             of("size", Base::String),
             of("int", Base::Double),
             of("int", Base::Timestamp),
-            getter(
-                Base::Timestamp,
-                &["getFullYear", "getDayOfYear", "getHours", "getDayOfWeek"]
-            ),
-            getter(
-                Base::Duration,
-                &["getHours", "getSeconds", "getMilliseconds"]
-            ),
+            getter(Base::Timestamp, &["getFullYear", "getDayOfYear", "getHours", "getDayOfWeek"]),
+            getter(Base::Duration, &["getHours", "getSeconds", "getMilliseconds"]),
             (sub(Base::Int), sub(Base::Int), sub(Base::Int))
                 .prop_map(|(a, b, c)| format!("size([{a}, {b}].filter(x, x > {c}))")),
         ]
@@ -91,11 +75,7 @@ fn expression(base: Base, depth: u32) -> BoxedStrategy<String> {
             two(Base::Timestamp, &["==", "<"]),
             two(Base::Duration, &["!=", ">="]),
             sub(Base::Bool).prop_map(|a| format!("!({a})")),
-            member(
-                Base::String,
-                &["contains", "startsWith", "endsWith"],
-                Base::String
-            ),
+            member(Base::String, &["contains", "startsWith", "endsWith"], Base::String),
             (sub(Base::Int), sub(Base::Int), sub(Base::Int))
                 .prop_map(|(a, b, c)| format!("({a} in [{b}, {c}])")),
             (
@@ -113,21 +93,15 @@ fn expression(base: Base, depth: u32) -> BoxedStrategy<String> {
         ]
         .boxed(),
         Base::Timestamp => prop_oneof![
-            (
-                sub(Base::Timestamp),
-                prop::sample::select(&["+", "-"][..]),
-                sub(Base::Duration)
-            )
+            (sub(Base::Timestamp), prop::sample::select(&["+", "-"][..]), sub(Base::Duration))
                 .prop_map(|(a, op, b)| format!("({a} {op} {b})")),
             of("timestamp", Base::Int),
             (sub(Base::Duration), sub(Base::Timestamp)).prop_map(|(a, b)| format!("({a} + {b})")),
         ]
         .boxed(),
-        Base::Duration => prop_oneof![
-            two(Base::Duration, &["+", "-"]),
-            two(Base::Timestamp, &["-"])
-        ]
-        .boxed(),
+        Base::Duration => {
+            prop_oneof![two(Base::Duration, &["+", "-"]), two(Base::Timestamp, &["-"])].boxed()
+        }
     };
     prop_oneof![1 => leaf, 6 => own, 1 => either, 1 => picked].boxed()
 }
@@ -158,10 +132,7 @@ fn both(text: &str, picks: &[prop::sample::Index]) -> (Outcome, Outcome) {
         })
         .collect();
     let values: Vec<Value> = known.iter().map(|(_, v)| convert(v).unwrap()).collect();
-    (
-        ours(&typed(text, &VARIABLES), &values),
-        theirs(&Program::compile(text).unwrap(), &known),
-    )
+    (ours(&typed(text, &VARIABLES), &values), theirs(&Program::compile(text).unwrap(), &known))
 }
 
 #[test]
@@ -169,10 +140,7 @@ fn whole_expressions() {
     let any_type = prop::sample::select(&TYPES[..]).prop_flat_map(|base| expression(base, 3));
     let picks = prop::collection::vec(any::<prop::sample::Index>(), VARIABLES.len());
     let (cases, values) = (Cell::new(0), Cell::new(0));
-    let config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(3000)
-    };
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) };
     proptest!(config, |(text in any_type, picks in picks)| {
         let (ours, cel) = both(&text, &picks);
         let absorbed = ours == Outcome::Error
@@ -184,12 +152,7 @@ fn whole_expressions() {
         cases.set(cases.get() + 1);
         values.set(values.get() + usize::from(matches!(ours, Outcome::Value(_))));
     });
-    assert!(
-        values.get() * 2 > cases.get(),
-        "{} of {} have a value",
-        values.get(),
-        cases.get()
-    );
+    assert!(values.get() * 2 > cases.get(), "{} of {} have a value", values.get(), cases.get());
 }
 
 /// Chains without parentheses: precedence and association are what both parsers say.
@@ -200,16 +163,12 @@ fn chains_without_parentheses() {
         (
             operand(),
             prop::collection::vec(
-                (
-                    prop::sample::select(&["+", "-", "*", "/", "%"][..]),
-                    operand(),
-                ),
+                (prop::sample::select(&["+", "-", "*", "/", "%"][..]), operand()),
                 0..6,
             ),
         )
             .prop_map(|(first, rest)| {
-                rest.iter()
-                    .fold(first.to_owned(), |all, (op, x)| format!("{all} {op} {x}"))
+                rest.iter().fold(first.to_owned(), |all, (op, x)| format!("{all} {op} {x}"))
             })
     };
     let test = move || {
@@ -230,17 +189,13 @@ fn chains_without_parentheses() {
             ),
         )
             .prop_map(|(first, rest)| {
-                rest.iter()
-                    .fold(first, |all, (op, x)| format!("{all} {op} {x}"))
+                rest.iter().fold(first, |all, (op, x)| format!("{all} {op} {x}"))
             })
     };
     let ternary = (logic(), logic(), logic(), sum(), sum(), sum())
         .prop_map(|(a, b, c, x, y, z)| format!("{a} ? ({b} ? {x} : {y}) : {c} ? {z} : {x}"));
     let picks = prop::collection::vec(any::<prop::sample::Index>(), VARIABLES.len());
-    let config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(3000)
-    };
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) };
     proptest!(config, |(text in prop_oneof![sum().boxed(), logic().boxed(), ternary.boxed()], picks in picks)| {
         let (ours, cel) = both(&text, &picks);
         let absorbed = ours == Outcome::Error && (text.contains("&&") || text.contains("||"));
