@@ -5,7 +5,7 @@
 use super::code::R;
 use super::prefetch::prefetch_end;
 use super::program::{NEVER, PopulationProgram, StateKind, StateProgram, wait_factor};
-use super::vm::{self, Flow, Frame, Registers};
+use super::vm::{self, Flow, Frame, Registers, Trap};
 use crate::batch::{IdMap, LOCAL_BITS, SITE_BITS};
 use crate::draw::StepKey;
 use crate::expr::func::EvalError;
@@ -13,14 +13,6 @@ use crate::log::ln_unit;
 
 /// Bits of a row's first word that hold the state; the rest is the number of attempts made.
 pub const STATE_BITS: u32 = 20;
-
-/// A failed instruction before it is known whose it is.
-pub struct Stop {
-    /// Its address.
-    pub pc: usize,
-    /// Why.
-    pub error: EvalError,
-}
 
 /// A row width known only at run time.
 pub const ANY: usize = usize::MAX;
@@ -32,7 +24,7 @@ pub struct Failed {
     pub seq: u64,
     pub transition: Option<usize>,
     pub in_probability: bool,
-    pub stop: Stop,
+    pub stop: Box<Trap>,
     pub attributes: Vec<(String, String)>,
 }
 
@@ -151,8 +143,7 @@ impl Walk<'_> {
                     here = &p.states[state];
                 }
                 Ok(Flow::Blocked) => self.blocked[transition] += 1,
-                Err(trap) => {
-                    let stop = Stop { pc: trap.pc, error: trap.error };
+                Err(stop) => {
                     return Err(self.failed(regs, id, tick, seq, Some((transition, false)), stop));
                 }
             }
@@ -210,7 +201,7 @@ impl Walk<'_> {
         tick: u64,
         seq: u64,
         transition: Option<(usize, bool)>,
-        stop: Stop,
+        stop: Box<Trap>,
     ) -> Box<Failed> {
         Box::new(Failed {
             population: self.population,
@@ -226,12 +217,9 @@ impl Walk<'_> {
 }
 
 #[inline(always)]
-pub fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Stop> {
+pub fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Box<Trap>> {
     // Only attempts emit.
-    match vm::run(regs, frame, &mut Vec::new(), pc) {
-        Ok(_) => Ok(()),
-        Err(trap) => Err(Stop { pc: trap.pc, error: trap.error }),
-    }
+    vm::run(regs, frame, &mut Vec::new(), pc).map(|_| ())
 }
 
 /// The probability of a try that has this factor.
@@ -239,21 +227,21 @@ pub fn likely(inv: f64) -> f64 {
     if inv == 0.0 { 1.0 } else { -libm::expm1(1.0 / inv) }
 }
 
-/// Values that are not stored.
+/// Code outside of attempts, out of line.
 #[inline(never)]
-fn derive<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Stop> {
+fn derive<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Box<Trap>> {
     run(regs, frame, pc)
 }
 
 /// Initial values, stored and computed.
-#[inline(never)]
+#[inline(always)]
 pub fn make<G: Registers>(
     regs: &mut G,
     frame: &mut Frame<'_>,
     p: &PopulationProgram,
-) -> Result<(), Stop> {
-    run(regs, frame, p.create)?;
-    p.derive.map_or(Ok(()), |pc| run(regs, frame, pc))
+) -> Result<(), Box<Trap>> {
+    derive(regs, frame, p.create)?;
+    p.derive.map_or(Ok(()), |pc| derive(regs, frame, pc))
 }
 
 /// The transition, counted from the state's first, that word 0 of the choice falls on.
@@ -276,7 +264,7 @@ fn choose_among<G: Registers>(
     frame: &mut Frame<'_>,
     state: &StateProgram,
     step: StepKey,
-) -> Result<usize, Stop> {
+) -> Result<usize, Box<Trap>> {
     let StateKind::Dynamic { pc, base } = state.kind else { return Ok(0) };
     let sum = sum(regs, frame, state, pc, base)?;
     let goal = step.word(state.choice_site) as f64 / 18_446_744_073_709_551_616.0 * sum;
@@ -303,18 +291,18 @@ pub fn sum<G: Registers>(
     state: &StateProgram,
     pc: u32,
     base: u16,
-) -> Result<f64, Stop> {
+) -> Result<f64, Box<Trap>> {
     run(regs, frame, pc as usize)?;
     let mut sum = 0.0;
     for i in 0..state.transitions {
         let percent = f64::from_bits(regs.get(base.wrapping_add(i as u16)));
         if percent.is_nan() || percent < 0.0 {
-            return Err(Stop { pc: pc as usize, error: EvalError::Probability(percent) });
+            return Err(Box::new(Trap { pc: pc as usize, error: EvalError::Probability(percent) }));
         }
         sum += percent;
     }
     if sum > 100.0 + 1e-9 {
-        return Err(Stop { pc: pc as usize, error: EvalError::ProbabilitySum(sum) });
+        return Err(Box::new(Trap { pc: pc as usize, error: EvalError::ProbabilitySum(sum) }));
     }
     Ok(sum)
 }
