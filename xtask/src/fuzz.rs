@@ -28,7 +28,7 @@ struct Target {
 const MODELS: &[&str] = &["testdata/models", "testdata/diagnostics", "examples/banking"];
 
 const TARGETS: &[Target] = &[
-    Target { name: "parser", longest: 4096, dictionary: "model", seeds: MODELS },
+    Target { name: "parser", longest: 65_536, dictionary: "model", seeds: MODELS },
     Target { name: "compiler", longest: 4096, dictionary: "model", seeds: MODELS },
     Target { name: "expression", longest: 600, dictionary: "expression", seeds: &[] },
     Target {

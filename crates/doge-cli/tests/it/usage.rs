@@ -80,3 +80,37 @@ fn help_fits_a_screen() {
     let version = call(folder.path(), &["--version"]);
     assert_eq!(version.stdout, format!("doge {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn words_of_other_tools_get_a_hint() {
+    let folder = shop();
+    for (arguments, hint) in [
+        (&["model.yaml"][..], "doge run model.yaml"),
+        (&["run", "m.yaml", "--output", "x"], "--to jsonl:PATH"),
+        (&["run", "m.yaml", "--format", "csv"], "--to stdout:csv"),
+        (&["run", "m.yaml", "-n", "5"], "--count N"),
+        (&["run", "m.yaml", "--dry-run"], "doge check MODEL"),
+    ] {
+        let done = call(folder.path(), arguments);
+        assert_eq!(done.code, 2, "{}", done.stderr);
+        let last = done.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("  help: ") && last.contains(hint), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_probability_that_fails_at_creation_shows_its_place() {
+    let folder = shop();
+    let path = folder.path().join("m.yaml");
+    let text = std::fs::read_to_string(&path).expect("a model");
+    std::fs::write(&path, text.replace("probability: 10%", "probability: 90 - id * 2"))
+        .expect("a file");
+    let done = call(folder.path(), &["run", "m.yaml", "--to", "null"]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    let words = [
+        "a probability of state in, evaluated at creation, user 46",
+        "m.yaml:14:26",
+        "clamp(x, 0.0, 100.0)",
+    ];
+    words.iter().for_each(|w| assert!(done.stderr.contains(w), "{w}: {}", done.stderr));
+}

@@ -24,6 +24,8 @@ pub const MAX_SHOWN: usize = 100;
 const MAX_WIDTH: usize = 110;
 /// Columns kept before the spot in a line that is cut.
 const LEAD: usize = 40;
+/// A message, note or help is cut to about so many bytes.
+const MAX_TEXT: usize = 1000;
 
 const RESET: &str = "\x1b[0m";
 const BOLD: &str = "\x1b[1m";
@@ -256,8 +258,13 @@ fn floor(text: &str, mut at: usize) -> usize {
 }
 
 fn escaped(text: &str, keep_lines: bool) -> String {
-    let mut out = String::with_capacity(text.len());
+    let mut out = String::with_capacity(text.len().min(MAX_TEXT));
     for c in text.chars() {
+        // A message may quote a name of 64 kB.
+        if out.len() >= MAX_TEXT {
+            out.push_str("...");
+            break;
+        }
         if keep_lines && c == '\n' {
             out.push(c);
         } else {

@@ -343,7 +343,7 @@ impl Parser<'_> {
                     "E0302",
                     range.clone(),
                     format!("a value is missing after `{}`: there is {found}", op.text()),
-                    "",
+                    "write what stands on its right, or remove it",
                 );
             }
             if matches!(self.peek(), Tok::Colon | Tok::Question) {

@@ -151,6 +151,7 @@ fn hostile_texts_get_an_error_quickly() {
         ("commas", format!("[{}", ",".repeat(mb))),
         ("anchors", format!("a: {}x", "&a ".repeat(mb / 3))),
         ("known tags", format!("a: {}x", "!!a ".repeat(mb / 4))),
+        ("whole tags", format!("a: {}x", "!<a> ".repeat(mb / 5))),
         ("combining marks", format!("a: e{}", "\u{301}".repeat(mb / 2))),
         ("unknown keys", (0..50_000).map(|i| format!("k{i}: 1\n")).collect()),
         ("unknown names", attributes(5_000, |i| format!("b{i}"))),

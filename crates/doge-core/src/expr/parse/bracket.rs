@@ -122,6 +122,9 @@ impl Parser<'_> {
             Tok::Colon => "`:` belongs to `condition ? value : other_value`",
             Tok::Str(_) => "texts are joined with `+`",
             Tok::Comma => "a list is written in square brackets: `[a, b]`",
+            Tok::Ident(_) if number.is_some() => {
+                "a number has no unit; a duration is written `duration('90s')`, text `'...'`"
+            }
             _ if self.ident().is_some()
                 && self.at > 0
                 && matches!(self.tokens[self.at - 1].kind, Tok::Ident(_)) =>

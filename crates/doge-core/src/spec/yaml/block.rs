@@ -472,7 +472,11 @@ impl Parser<'_> {
         self.pos = word;
         let mut crossed = self.skip(false)?;
         // More of them on the line are the same mistake, and must not cost a call each.
-        while !crossed && (self.peek() == Some(b'&') || self.b[self.pos..].starts_with(b"!!")) {
+        while !crossed {
+            let rest = &self.b[self.pos..];
+            if ![&b"&"[..], b"!!", b"!<"].iter().any(|sign| rest.starts_with(sign)) {
+                break;
+            }
             self.pos = self.word_end();
             crossed = self.skip(false)?;
         }
