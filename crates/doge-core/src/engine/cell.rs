@@ -244,7 +244,7 @@ impl Worker {
                 tick: None,
                 seq: 0,
                 transition: None,
-                in_probability: false,
+                in_probability: None,
                 stop,
                 attributes: Vec::new(),
             };
@@ -474,7 +474,7 @@ impl Worker {
         let Failed { population, id, tick, seq, transition, in_probability, stop, attributes } =
             failed;
         let place = program.populations[population].code.place(stop.pc);
-        if let (Some(transition), false) = (transition, in_probability) {
+        if let (Some(transition), None) = (transition, in_probability) {
             let first = place.and_then(|p| p.pos).unwrap_or(0);
             for (i, capture) in program.captures.iter().enumerate() {
                 let here = (capture.population, capture.transition) == (population, transition);
@@ -489,7 +489,11 @@ impl Worker {
             id,
             seq,
             // After the attempt's events, at one of them, or before all of them.
-            pos: if in_probability { u32::MAX } else { place.and_then(|p| p.pos).unwrap_or(0) },
+            pos: if in_probability.is_some() {
+                u32::MAX
+            } else {
+                place.and_then(|p| p.pos).unwrap_or(0)
+            },
             transition,
             in_probability,
             span: place.map(|p| p.span),

@@ -81,8 +81,9 @@ pub struct Failure {
     pub pos: u32,
     /// Index of the transition (states in order, flat).
     pub transition: Option<usize>,
-    /// Whether a probability failed, after the attempt.
-    pub in_probability: bool,
+    /// The state, by index, whose probabilities failed after the attempt; `None` where something else
+    /// did.
+    pub in_probability: Option<usize>,
     /// The expression.
     pub span: Option<Span>,
     /// What is wrong, with the values that went in.

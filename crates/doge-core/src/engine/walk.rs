@@ -23,7 +23,7 @@ pub struct Failed {
     pub tick: Option<u64>,
     pub seq: u64,
     pub transition: Option<usize>,
-    pub in_probability: bool,
+    pub in_probability: Option<usize>,
     pub stop: Box<Trap>,
     pub attributes: Vec<(String, String)>,
 }
@@ -144,13 +144,13 @@ impl Walk<'_> {
                 }
                 Ok(Flow::Blocked) => self.blocked[transition] += 1,
                 Err(stop) => {
-                    return Err(self.failed(regs, id, tick, seq, Some((transition, false)), stop));
+                    return Err(self.failed(regs, id, tick, seq, Some((transition, None)), stop));
                 }
             }
             let inv = match here.kind {
                 StateKind::Dynamic { pc, base } => {
                     sum(regs, &mut self.frame, here, pc, base).map(factor).map_err(|stop| {
-                        self.failed(regs, id, tick, seq, Some((transition, true)), stop)
+                        self.failed(regs, id, tick, seq, Some((transition, Some(state))), stop)
                     })?
                 }
                 _ => here.inv,
@@ -200,7 +200,7 @@ impl Walk<'_> {
         id: u64,
         tick: u64,
         seq: u64,
-        transition: Option<(usize, bool)>,
+        transition: Option<(usize, Option<usize>)>,
         stop: Box<Trap>,
     ) -> Box<Failed> {
         Box::new(Failed {
@@ -209,7 +209,7 @@ impl Walk<'_> {
             tick: Some(tick),
             seq,
             transition: transition.map(|t| t.0),
-            in_probability: transition.is_some_and(|t| t.1),
+            in_probability: transition.and_then(|t| t.1),
             stop,
             attributes: attribute_values(self.p, regs, &self.frame),
         })

@@ -16,30 +16,32 @@ pub fn describe(spec: &RunSpec, prepared: &Prepared, failure: &Failure) -> Expre
     let population = &model.populations[failure.population];
     let transitions =
         population.states.iter().flat_map(|s| s.transitions.iter().map(move |t| (s, t)));
-    let place = match failure.transition.and_then(|t| transitions.clone().nth(t)) {
-        Some((_, t)) if failure.in_probability => {
+    let attempted = failure.transition.and_then(|t| transitions.clone().nth(t));
+    let place = match (attempted, failure.in_probability) {
+        (Some((_, t)), Some(state)) => {
             format!(
                 "a probability of state {}, evaluated after transition {}",
-                population.states[t.to].name, t.trigger
+                population.states[state].name, t.trigger
             )
         }
-        Some((s, t)) => format!("transition {} of state {}", t.trigger, s.name),
-        None if in_first_probability(population, failure) => {
+        (Some((s, t)), None) => format!("transition {} of state {}", t.trigger, s.name),
+        (None, _) if in_first_probability(population, failure) => {
             format!(
                 "a probability of state {}, evaluated at creation",
                 population.states[population.initial].name
             )
         }
-        None if failure.seq == 0 => "an initial value".to_owned(),
-        None => "a probability".to_owned(),
+        (None, _) if failure.seq == 0 => "an initial value".to_owned(),
+        (None, _) => "a probability".to_owned(),
     };
     let name = &population.name;
     let message = format!("{} (in {place}, {name} {})", failure.error, failure.id);
     let span = failure.span.or_else(|| {
         // A sum belongs to no expression; the first of the state shows where to look.
-        let state = match failure.transition {
-            Some(t) => transitions.clone().nth(t)?.1.to,
-            None => population.initial,
+        let state = match (failure.in_probability, failure.transition) {
+            (Some(state), _) => state,
+            (None, None) => population.initial,
+            (None, Some(_)) => return None,
         };
         first_probability(&population.states[state])
     });
