@@ -1,4 +1,4 @@
-//! The command `doge`: arguments in, one [`RunSpec`](doge_datagen::spec::RunSpec) out, and what people
+//! The command `doge`: arguments in, one [`RunSpec`] out, and what people
 //! see of the run. Everything else is in the library.
 //!
 //! Standard output carries data only; words go to standard error, and the summary goes to standard

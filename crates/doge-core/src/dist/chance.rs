@@ -42,7 +42,13 @@ impl Chance {
     /// One value.
     #[inline]
     pub fn sample(&self, call: Call) -> bool {
-        (call.word(0) < self.below) | self.always
+        self.of_word(call.word(0))
+    }
+
+    /// The value of word 0 of the call.
+    #[inline]
+    pub const fn of_word(&self, w: u64) -> bool {
+        (w < self.below) | self.always
     }
 
     /// `p`, true counting as 1.
@@ -64,5 +70,19 @@ impl Chance {
         } else {
             1.0
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certain_and_impossible_have_no_exception() -> Result<(), ArgError> {
+        for w in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+            assert!(Chance::new(1.0)?.of_word(w));
+            assert!(!Chance::new(0.0)?.of_word(w));
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Constant folding, the tree walker and the engine's bytecode call the same functions, so that they
 //! cannot differ. What can fail says so in its type; text goes into a caller's buffer. Times live in
-//! [`super::time`]. Not here: types, nulls, draws and the order of evaluation.
+//! `time.rs`. Not here: types, nulls, draws and the order of evaluation.
 
 use crate::dist::ArgError;
 use std::fmt;
