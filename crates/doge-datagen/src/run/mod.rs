@@ -120,11 +120,12 @@ fn buffers(spec: &RunSpec, program: &Program) -> Result<u64, Error> {
 }
 
 fn threads(spec: &RunSpec, program: &Program) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let subjects: u64 = program.layout.ids.iter().map(|i| i.count).sum();
-    // A thread for a handful of subjects costs more than it brings.
-    let useful = usize::try_from(subjects / 2048).unwrap_or(usize::MAX).max(1);
-    spec.threads.unwrap_or_else(cores).clamp(1, useful)
+    // A thread for a handful of subjects costs more than it brings, as does one without a core to run
+    // on; two are always possible, so that what they do can be tried anywhere.
+    let useful = usize::try_from(subjects / 2048).unwrap_or(usize::MAX).min(cores.max(2)).max(1);
+    spec.threads.unwrap_or(cores).clamp(1, useful)
 }
 
 fn begin(prepared: &Prepared, program: &Program) -> RunReport {
