@@ -217,7 +217,9 @@ impl Worker {
             let id = ids.id(cell.first + i as u64);
             let step = p.scope.subject(id).step(0);
             frame.key = step;
-            frame.strings.scratch.rewind(0);
+            if p.texts {
+                frame.strings.scratch.rewind(0);
+            }
             regs.set(p.id, id);
             let factor = make(regs, &mut frame, p).and_then(|()| match initial.kind {
                 StateKind::Dynamic { pc, base } => {

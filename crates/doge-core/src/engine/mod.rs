@@ -156,8 +156,8 @@ impl Engine {
         let words =
             program.populations.iter().map(|p| p.most_words as u64).max().unwrap_or(0).max(4);
         let fits = (tuning.buffer_bytes / (words * 8)).max(1);
-        // As many as subjects makes the search for those due cheap; a million bounds memory and time.
-        let goal = subjects.clamp(1 << 14, 1 << 20).min(fits / 4).max(1);
+        // Half of the subjects makes the search for those due cheap; a million bounds memory and time.
+        let goal = (subjects / 2).clamp(1 << 14, 1 << 20).min(fits / 4).max(1);
         // Nothing is known of the rate but that all are in their first state.
         let first = |p: &program::PopulationProgram| {
             let state = &p.states[p.initial as usize];
