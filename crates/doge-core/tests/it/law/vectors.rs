@@ -198,3 +198,11 @@ fn same((got, want): (u64, u64), ulps: u64, row: &Value) {
         f64::from_bits(want)
     );
 }
+
+#[test]
+fn a_certain_chance_has_no_exception() {
+    for w in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+        assert!(doge_core::dist::Chance::new(1.0).is_ok_and(|c| c.of_word(w)));
+        assert!(doge_core::dist::Chance::new(0.0).is_ok_and(|c| !c.of_word(w)));
+    }
+}
