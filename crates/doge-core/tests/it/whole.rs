@@ -397,3 +397,28 @@ fn staying_and_entering_again() {
         assert!(outcome.events.iter().all(|e| e.fields == want), "{:?}", outcome.events[0]);
     }
 }
+
+#[test]
+fn expressions_may_not_sum_to_more_than_100_percent() {
+    // 50 and 50 percent for subject 0, 60 and 60 for subject 1.
+    let model = compiled(
+        "clock: { start: 0, tick: 1s, ticks: 10 }
+subjects:
+  user:
+    count: 2
+    states:
+      here:
+        transitions:
+          left: { probability: 50 + 10 * id, emit: seen }
+          right: { probability: 50 + 10 * id, emit: seen }
+events:
+  seen: { fields: { id: id } }
+",
+    );
+    let events = model.events.iter().map(|e| e.emitted).collect();
+    let program = program(&model, all_ids(&model), events);
+    let outcome = run(&program, Tuning::default(), How::Workers(1));
+    let failure = outcome.failure.map(|(_, message)| message);
+    assert!(failure.as_ref().is_some_and(|m| m.contains("120")), "{failure:?}");
+    assert!(outcome.events.is_empty(), "errors at creation come before all events");
+}
