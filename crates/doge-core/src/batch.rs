@@ -129,6 +129,11 @@ impl IdMap {
         IdMap { first: from, count, shards, block, skip }
     }
 
+    /// The id of local id 0 where all ids follow on each other.
+    pub fn first(&self) -> Option<u64> {
+        (self.shards == 1).then_some(self.first)
+    }
+
     /// The id of a local id.
     #[inline]
     pub fn id(&self, local: u64) -> u64 {

@@ -5,7 +5,9 @@
 //! workers share out. A [`Worker`] takes its cells through a window and leaves records in one bucket
 //! for each tick (or few ticks), so that they come out in order without a sort.
 
+use super::buckets::{Buckets, Out};
 use super::code::R;
+use super::memory::Words;
 use super::prefetch::prefetch;
 use super::program::{PopulationProgram, Program, StateKind};
 use super::text::{Heap, Scratch};
@@ -66,7 +68,7 @@ pub struct Cell {
     pub len: usize,
     next: Next,
     /// Rows of `1 + row_words` words.
-    rows: Vec<u64>,
+    rows: Words,
     /// Whether rows were made at creation; else each is zero until its subject's first attempt.
     made: bool,
     heap: Heap,
@@ -80,7 +82,7 @@ impl Cell {
             first,
             len,
             next: Next::Narrow(Vec::new()),
-            rows: Vec::new(),
+            rows: Words::default(),
             made: false,
             heap: Heap::default(),
         }
@@ -108,9 +110,8 @@ pub struct Worker {
     small: Option<Box<Small>>,
     large: Large,
     scratch: Scratch,
-    due: Vec<u32>,
     /// Records by population and bucket.
-    pub buckets: Vec<Vec<Vec<u64>>>,
+    pub buckets: Vec<Buckets>,
     /// By emit site: events captured where not every attempt that was made captures one, else events
     /// that failed attempts did not come to.
     counts: Vec<u64>,
@@ -133,8 +134,7 @@ impl Worker {
             small: None,
             large: Large(if most > 256 { vec![0; most] } else { Vec::new() }),
             scratch: Scratch::default(),
-            due: Vec::new(),
-            buckets: program.populations.iter().map(|_| Vec::new()).collect(),
+            buckets: program.populations.iter().map(|_| Buckets::default()).collect(),
             counts: vec![0; program.layout.sites.len()],
             later: program.populations.iter().map(|_| Vec::new()).collect(),
             attempts: program.populations.iter().map(zeros).collect(),
@@ -148,7 +148,7 @@ impl Worker {
     pub fn create(&mut self, program: &Program, cells: &mut [Cell]) {
         for cell in cells {
             let stride = 1 + program.populations[cell.population].row_words;
-            cell.rows = vec![0; cell.len * stride];
+            cell.rows = Words::zeroed(cell.len * stride);
             // One tick is left over so that a narrow NEVER is beyond every tick.
             let p = &program.populations[cell.population];
             let narrow = program.ticks < u64::from(u32::MAX);
@@ -267,10 +267,9 @@ impl Worker {
     ) -> u64 {
         let used = window.buckets();
         for buckets in &mut self.buckets {
-            if buckets.len() < used {
-                buckets.resize_with(used, Vec::new);
-            }
-            buckets.iter_mut().for_each(Vec::clear);
+            // Four words are a record of two values. Without a limit, buckets find out by themselves.
+            let records = if limit < 1 << 22 { limit as usize } else { 1 << 14 };
+            buckets.clear(used, records * 4);
         }
         self.take_up(window);
         // Less than 2^40, so that adding an attempt number cannot overflow.
@@ -306,17 +305,20 @@ impl Worker {
     /// that were ahead, and so stand before those that the window adds in the same tick.
     fn take_up(&mut self, window: &Window) {
         for (later, buckets) in self.later.iter_mut().zip(&mut self.buckets) {
+            let mut sheet = buckets.open();
             later.retain(|(tick, words)| {
                 if *tick >= window.to {
                     return true;
                 }
                 let offset = tick - window.from;
-                let bucket = &mut buckets[(offset >> window.shift) as usize];
+                let bucket = (offset >> window.shift) as usize;
                 let within = offset & ((1 << window.shift) - 1);
                 let local = words[1] & ((1 << LOCAL_BITS) - 1);
-                bucket.push(words[0]);
-                bucket.push(within << LOCAL_BITS | local);
-                bucket.extend_from_slice(&words[2..]);
+                let mut record = sheet.record();
+                record.extend_from_slice(&[words[0], within << LOCAL_BITS | local]);
+                record.extend_from_slice(&words[2..]);
+                sheet.put_any(bucket, &record);
+                sheet.put_back(record);
                 false
             });
         }
@@ -326,22 +328,21 @@ impl Worker {
     pub fn put_off(&mut self, program: &Program, window: &Window, to: u64) {
         let first = ((to - window.from) >> window.shift) as usize;
         for (later, buckets) in self.later.iter_mut().zip(&mut self.buckets) {
-            for (b, bucket) in buckets.iter_mut().enumerate().take(window.buckets()).skip(first) {
+            for b in first..window.buckets() {
+                let words = buckets.take(b);
+                let mut sheet = buckets.open();
                 let start = window.from + ((b as u64) << window.shift);
-                let mut kept = 0;
-                let mut at = 0;
-                while at < bucket.len() {
-                    let len = program.layout.record_len(&bucket[at..]);
-                    let tick = start + (bucket[at + 1] >> LOCAL_BITS);
+                let mut rest = words.as_slice();
+                while !rest.is_empty() {
+                    let (record, after) = rest.split_at(program.layout.record_len(rest));
+                    let tick = start + (record[1] >> LOCAL_BITS);
                     if tick >= to {
-                        later.push((tick, bucket[at..at + len].to_vec()));
+                        later.push((tick, record.to_vec()));
                     } else {
-                        bucket.copy_within(at..at + len, kept);
-                        kept += len;
+                        sheet.put_any(b, record);
                     }
-                    at += len;
+                    rest = after;
                 }
-                bucket.truncate(kept);
             }
         }
     }
@@ -402,8 +403,7 @@ impl Worker {
         const AHEAD: usize = 8;
         let p = &program.populations[cell.population];
         let stride = 1 + if W == ANY { p.row_words } else { W };
-        let mut due = std::mem::take(&mut self.due);
-        due.resize(CHUNK, 0);
+        let mut due = [0u32; CHUNK];
         let mut failures = Vec::new();
         let mut walk = Walk {
             population: cell.population,
@@ -417,7 +417,7 @@ impl Worker {
             start_ms: program.start_ms,
             tick_ms: program.tick_ms,
             ticks: program.ticks,
-            buckets: &mut self.buckets[cell.population],
+            sheet: self.buckets[cell.population].open(),
             attempts: &mut self.attempts[cell.population],
             blocked: &mut self.blocked[cell.population],
             frame: Frame {
@@ -441,7 +441,8 @@ impl Worker {
             let mut n = 0;
             let to = walk.reach.to;
             for (i, t) in next.iter().enumerate() {
-                due[n] = i as u32;
+                // The mask does nothing but spare a check.
+                due[n & (CHUNK - 1)] = i as u32;
                 n += usize::from(t.get() < to);
             }
             for k in 0..n {
@@ -465,7 +466,6 @@ impl Worker {
             }
         }
         *reach = walk.reach;
-        self.due = due;
         for failed in failures {
             self.fail(program, *failed);
         }

@@ -8,10 +8,12 @@
 //! Windows leave no trace in what comes out: their length follows the rate of events, since looking
 //! for subjects that are due must cost little beside what they do, and records must stay in cache.
 
+mod buckets;
 mod cell;
 mod code;
 mod live;
 mod lower;
+mod memory;
 mod ops;
 mod order;
 mod prefetch;
@@ -34,7 +36,9 @@ use std::sync::Arc;
 /// Most buckets of a window: more fall out of the second-level cache.
 const MOST_BUCKETS: u64 = 256;
 /// Subjects of a cell.
-const CELL: u64 = 1 << 16;
+const CELL: u64 = 1 << 18;
+/// Cells for each thread and population, at least: threads get equal shares, of large pages.
+const CELLS: u64 = 4;
 /// Ticks that fit beside a local id in a record's second word, for each bucket.
 const MOST_SHIFT: u32 = 24;
 
@@ -104,6 +108,8 @@ impl Failure {
 pub struct Tuning {
     /// Bytes that records of one window may take.
     pub buffer_bytes: u64,
+    /// Workers that will take part, for cells that they can share evenly.
+    pub threads: usize,
     /// Windows of exactly this many ticks, for tests.
     pub window_ticks: Option<u64>,
     /// Subjects of a cell, for tests.
@@ -114,7 +120,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Tuning { buffer_bytes: 256 << 20, window_ticks: None, cell: None, limit: None }
+        Tuning { buffer_bytes: 256 << 20, threads: 1, window_ticks: None, cell: None, limit: None }
     }
 }
 
@@ -146,9 +152,10 @@ impl Engine {
     pub fn new(program: Arc<Program>, tuning: Tuning) -> Engine {
         let mut cells = Vec::new();
         let mut subjects = 0;
+        let cells_wanted = tuning.threads.max(1) as u64 * CELLS;
         for (population, ids) in program.layout.ids.iter().enumerate() {
             subjects += ids.count;
-            let size = tuning.cell.unwrap_or((ids.count / 32).clamp(1024, CELL));
+            let size = tuning.cell.unwrap_or((ids.count.div_ceil(cells_wanted)).clamp(1024, CELL));
             for first in (0..ids.count).step_by(size as usize) {
                 cells.push(Cell::new(population, first, size.min(ids.count - first) as usize));
             }
@@ -187,7 +194,8 @@ impl Engine {
             words,
             put_off: false,
         };
-        engine.length = engine.length_at(rate);
+        // First attempts lead to more: the second window knows.
+        engine.length = (engine.length_at(rate) / 2).max(1);
         engine
     }
 

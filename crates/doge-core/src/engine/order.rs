@@ -15,7 +15,7 @@ const NUMBER_BITS: u32 = 40;
 pub struct Ordered {
     /// Tick within the bucket, then number, of each record: as one word, so that they sort fast.
     keys: Vec<u64>,
-    /// Population and worker, and first word, of each record.
+    /// Piece and first word of each record.
     places: Vec<(u32, u32)>,
     words: Vec<u64>,
 }
@@ -38,8 +38,7 @@ impl Ordered {
         if window.shift == 0 {
             for population in 0..populations {
                 for worker in workers {
-                    let words = &worker.buckets[population][bucket];
-                    if !words.is_empty() {
+                    for words in worker.buckets[population].pieces(bucket) {
                         take(Run { time_ms: time(first), words });
                     }
                 }
@@ -48,16 +47,15 @@ impl Ordered {
         }
         self.keys.clear();
         self.places.clear();
-        for population in 0..populations {
-            for (w, worker) in workers.iter().enumerate() {
-                let words = &worker.buckets[population][bucket];
-                let mut at = 0;
-                while at < words.len() {
-                    let number = self.places.len() as u64;
-                    self.keys.push((words[at + 1] >> LOCAL_BITS) << NUMBER_BITS | number);
-                    self.places.push(((population * workers.len() + w) as u32, at as u32));
-                    at += program.layout.record_len(&words[at..]);
-                }
+        let sources = (0..populations).flat_map(|p| workers.iter().map(move |w| &w.buckets[p]));
+        let pieces: Vec<&[u64]> = sources.flat_map(|buckets| buckets.pieces(bucket)).collect();
+        for (piece, words) in pieces.iter().enumerate() {
+            let mut at = 0;
+            while at < words.len() {
+                let number = self.places.len() as u64;
+                self.keys.push((words[at + 1] >> LOCAL_BITS) << NUMBER_BITS | number);
+                self.places.push((piece as u32, at as u32));
+                at += program.layout.record_len(&words[at..]);
             }
         }
         // Each source is already in order of subjects: by their numbers, ties keep their order.
@@ -68,10 +66,8 @@ impl Ordered {
             let n = rest.iter().take_while(|k| **k >> NUMBER_BITS == tick).count();
             let time_ms = time(first + tick);
             let record = |key: u64| {
-                let (source, at) = self.places[(key & ((1 << NUMBER_BITS) - 1)) as usize];
-                let (population, w) =
-                    (source as usize / workers.len(), source as usize % workers.len());
-                let words = &workers[w].buckets[population][bucket][at as usize..];
+                let (piece, at) = self.places[(key & ((1 << NUMBER_BITS) - 1)) as usize];
+                let words = &pieces[piece as usize][at as usize..];
                 &words[..program.layout.record_len(words)]
             };
             if n == 1 {

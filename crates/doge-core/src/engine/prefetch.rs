@@ -10,13 +10,13 @@ pub fn prefetch(words: &[u64], at: usize) {
     }
 }
 
-/// Asks for the cache line behind the one that the next word of `words` goes to. With many lists that
-/// grow in turn the processor cannot guess by itself where each goes on.
+/// Asks for the cache line behind the one of `words[at]`. With many lists that grow in turn the
+/// processor cannot guess by itself where each goes on.
 #[inline(always)]
-pub fn prefetch_end(words: &[u64]) {
+pub fn prefetch_line(words: &[u64], at: usize) {
     /// Words of a cache line.
     const LINE: usize = 8;
-    line(words.as_ptr().wrapping_add(words.len() + LINE));
+    line(words.as_ptr().wrapping_add(at + LINE));
 }
 
 #[inline(always)]

@@ -2,6 +2,7 @@
 //!
 //! The loop over instructions is the innermost of the project; rare operations are out of line.
 
+use super::buckets::Out;
 use super::code::{Code, Ins, R, Sampler};
 use super::ops;
 use super::program::Capture;
@@ -121,15 +122,16 @@ pub struct Frame<'a> {
     pub counts: &'a mut [u64],
 }
 
-/// Runs from `start` to the end; records go to `bucket`.
+/// Runs from `start` to the end; records go to a bucket of `sheet`.
 ///
 /// # Errors
 /// The first instruction that fails; events captured before it stay.
 #[inline(always)]
-pub fn run<G: Registers>(
+pub fn run<G: Registers, O: Out>(
     regs: &mut G,
     frame: &mut Frame<'_>,
-    bucket: &mut Vec<u64>,
+    sheet: &mut O,
+    bucket: usize,
     start: usize,
 ) -> Result<Flow, Box<Trap>> {
     let code = frame.code;
@@ -275,24 +277,20 @@ pub fn run<G: Registers>(
                 }
             }
             Ins::Emit0 { site, last } => {
-                bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
+                sheet.put(bucket, [frame.head | u64::from(site), frame.second]);
                 if last {
                     return Ok(Flow::Done);
                 }
             }
             Ins::Emit1 { site, a, last } => {
-                bucket.extend_from_slice(&[
-                    frame.head | u64::from(site),
-                    frame.second,
-                    regs.get(a),
-                ]);
+                sheet.put(bucket, [frame.head | u64::from(site), frame.second, regs.get(a)]);
                 if last {
                     return Ok(Flow::Done);
                 }
             }
             Ins::Emit2 { site, a, b, last } => {
                 let record = [frame.head | u64::from(site), frame.second, regs.get(a), regs.get(b)];
-                bucket.extend_from_slice(&record);
+                sheet.put(bucket, record);
                 if last {
                     return Ok(Flow::Done);
                 }
@@ -305,13 +303,13 @@ pub fn run<G: Registers>(
                     regs.get(b),
                     regs.get(c),
                 ];
-                bucket.extend_from_slice(&record);
+                sheet.put(bucket, record);
                 if last {
                     return Ok(Flow::Done);
                 }
             }
             Ins::Count { site } => frame.counts[site as usize] += 1,
-            Ins::Emit { site } => emit(regs, frame, bucket, site),
+            Ins::Emit { site } => emit(regs, frame, sheet, bucket, site),
         }
     }
     Ok(Flow::Done)
@@ -324,33 +322,42 @@ fn trap(pc: usize, error: EvalError) -> Box<Trap> {
 }
 
 /// Captures an event of any shape; see [`crate::batch`] for the record.
-fn emit<G: Registers>(regs: &G, frame: &mut Frame<'_>, bucket: &mut Vec<u64>, site: u32) {
-    bucket.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
-    let first = bucket.len();
+fn emit<G: Registers, O: Out>(
+    regs: &G,
+    frame: &mut Frame<'_>,
+    sheet: &mut O,
+    bucket: usize,
+    site: u32,
+) {
+    let mut record = sheet.record();
+    record.extend_from_slice(&[frame.head | u64::from(site), frame.second]);
+    let first = record.len();
     let captures = &frame.captures[site as usize];
-    bucket.extend(captures.registers.iter().map(|r| regs.get(*r)));
+    record.extend(captures.registers.iter().map(|r| regs.get(*r)));
     let shape = &frame.layout.sites[site as usize];
     for slot in &shape.strings {
         let at = first + *slot as usize;
-        let handle = bucket[at];
+        let handle = record[at];
         // A null string's handle means nothing.
         let nullable = shape.is_nullable(*slot);
-        if nullable && bucket[at + 1] == 1 {
-            bucket[at] = 0;
+        if nullable && record[at + 1] == 1 {
+            record[at] = 0;
             continue;
         }
         if handle & CONST_TAG == 0 {
             let text = frame.strings.texts().get(handle).as_bytes();
-            bucket[at] = text.len() as u64;
+            record[at] = text.len() as u64;
             let (whole, rest) = text.as_chunks::<8>();
-            bucket.extend(whole.iter().map(|w| u64::from_ne_bytes(*w)));
+            record.extend(whole.iter().map(|w| u64::from_ne_bytes(*w)));
             if !rest.is_empty() {
                 let mut last = [0; 8];
                 last[..rest.len()].copy_from_slice(rest);
-                bucket.push(u64::from_ne_bytes(last));
+                record.push(u64::from_ne_bytes(last));
             }
         }
     }
+    sheet.put_any(bucket, &record);
+    sheet.put_back(record);
 }
 
 /// A draw with constant arguments, as a word.

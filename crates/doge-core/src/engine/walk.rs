@@ -2,8 +2,8 @@
 //!
 //! It belongs to [`super::cell`], which finds the subjects that are due and keeps their rows.
 
+use super::buckets::{Nowhere, Sheet};
 use super::code::R;
-use super::prefetch::prefetch_end;
 use super::program::{NEVER, PopulationProgram, StateKind, StateProgram, wait_factor};
 use super::vm::{self, Flow, Frame, Registers, Trap};
 use crate::batch::{IdMap, LOCAL_BITS, SITE_BITS};
@@ -60,7 +60,7 @@ pub struct Walk<'a> {
     pub start_ms: i64,
     pub tick_ms: i64,
     pub ticks: u64,
-    pub buckets: &'a mut [Vec<u64>],
+    pub sheet: Sheet<'a>,
     pub attempts: &'a mut [u64],
     pub blocked: &'a mut [u64],
     pub frame: Frame<'a>,
@@ -120,7 +120,7 @@ impl Walk<'_> {
             let transition = here.first as usize + chosen;
             let taken = p.transitions[transition];
             let offset = tick - self.from;
-            let bucket = &mut self.buckets[(offset >> self.shift) as usize];
+            let bucket = (offset >> self.shift) as usize;
             let within = offset & self.mask;
             if p.reads_clock {
                 regs.set(p.seq, seq);
@@ -136,9 +136,9 @@ impl Walk<'_> {
             if p.texts {
                 self.frame.strings.scratch.rewind(mark);
             }
-            match vm::run(regs, &mut self.frame, bucket, taken.pc as usize) {
+            match vm::run(regs, &mut self.frame, &mut self.sheet, bucket, taken.pc as usize) {
                 Ok(Flow::Done) => {
-                    prefetch_end(bucket);
+                    self.sheet.prefetch(bucket);
                     state = taken.to as usize;
                     here = &p.states[state];
                 }
@@ -219,7 +219,7 @@ impl Walk<'_> {
 #[inline(always)]
 pub fn run<G: Registers>(regs: &mut G, frame: &mut Frame<'_>, pc: usize) -> Result<(), Box<Trap>> {
     // Only attempts emit.
-    vm::run(regs, frame, &mut Vec::new(), pc).map(|_| ())
+    vm::run(regs, frame, &mut Nowhere, 0, pc).map(|_| ())
 }
 
 /// The probability of a try that has this factor.

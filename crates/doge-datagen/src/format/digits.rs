@@ -23,17 +23,73 @@ fn eight(v: u64) -> u64 {
     (y << 8).wrapping_sub(high.wrapping_mul((10 << 8) - 1))
 }
 
+/// [`eight`] of two numbers below 10^8.
+///
+/// On x86-64 both go through the vector unit, which is idle otherwise, side by side: the same three
+/// steps, with rounded-up reciprocals of 16 bits for the latter two. SSE2 is part of every x86-64.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn eight_of_two(v: [u64; 2]) -> [u64; 2] {
+    #[allow(unsafe_code, reason = "vector instructions that every x86-64 has")]
+    // SAFETY: the function needs SSE2 and nothing else.
+    unsafe {
+        eight_of_two_by_sse2(v)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
+#[inline]
+fn eight_of_two_by_sse2(v: [u64; 2]) -> [u64; 2] {
+    use core::arch::x86_64::{
+        _mm_cvtsi128_si64, _mm_mul_epu32, _mm_mulhi_epu16, _mm_mullo_epi16, _mm_or_si128,
+        _mm_set_epi64x, _mm_set1_epi16, _mm_set1_epi64x, _mm_slli_epi16, _mm_slli_epi32,
+        _mm_slli_epi64, _mm_srli_epi16, _mm_srli_epi64, _mm_sub_epi16, _mm_sub_epi64,
+        _mm_unpackhi_epi64,
+    };
+    let v = _mm_set_epi64x(v[1] as i64, v[0] as i64);
+    let high = _mm_srli_epi64::<40>(_mm_mul_epu32(v, _mm_set1_epi64x(109_951_163)));
+    let low = _mm_sub_epi64(v, _mm_mul_epu32(high, _mm_set1_epi64x(10_000)));
+    let x = _mm_or_si128(high, _mm_slli_epi64::<32>(low));
+    // 5,243 / 2^19 is 1/100 rounded up; exact below 10^4.
+    let high = _mm_srli_epi16::<3>(_mm_mulhi_epu16(x, _mm_set1_epi16(5_243)));
+    let low = _mm_sub_epi16(x, _mm_mullo_epi16(high, _mm_set1_epi16(100)));
+    let y = _mm_or_si128(high, _mm_slli_epi32::<16>(low));
+    // 6,554 / 2^16 is 1/10 rounded up; exact below 100.
+    let high = _mm_mulhi_epu16(y, _mm_set1_epi16(6_554));
+    let low = _mm_sub_epi16(y, _mm_mullo_epi16(high, _mm_set1_epi16(10)));
+    let z = _mm_or_si128(high, _mm_slli_epi16::<8>(low));
+    [_mm_cvtsi128_si64(z) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(z, z)) as u64]
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn eight_of_two(v: [u64; 2]) -> [u64; 2] {
+    v.map(eight)
+}
+
+/// The text of two whole numbers of eight digits at most, if they are: bytes and how many of them.
+#[inline(always)]
+pub fn short(v: [u64; 2]) -> Option<[(u64, usize); 2]> {
+    (v[0].max(v[1]) < 100_000_000).then(|| eight_of_two(v).map(text))
+}
+
+/// Eight digits as text without leading zeros, and its length; the last digit stays, whatever it is.
+#[inline(always)]
+fn text(digits: u64) -> (u64, usize) {
+    let zeros = (digits | 1 << 63).trailing_zeros() & 56;
+    ((digits | ASCII) >> zeros, 8 - zeros as usize / 8)
+}
+
 const ASCII: u64 = 0x3030_3030_3030_3030;
 
 /// Writes `v` at `at` and returns where it ends.
 #[inline(always)]
 pub fn unsigned<P: Page + ?Sized>(page: &mut P, at: usize, v: u64) -> usize {
     if v < 100_000_000 {
-        let digits = eight(v);
-        // Bits of leading zeros; the last digit stays, whatever it is.
-        let zeros = (digits | 1 << 63).trailing_zeros() & 56;
-        page.word(at, (digits | ASCII) >> zeros);
-        at + 8 - zeros as usize / 8
+        let (word, len) = text(eight(v));
+        page.word(at, word);
+        at + len
     } else {
         long(page, at, v)
     }
@@ -82,6 +138,13 @@ mod tests {
             (-2..=2).for_each(|d| check(-power + d));
             power = next;
         }
+        (0..100_000_000).step_by(7).for_each(|v| {
+            let w = (v * 31) % 100_000_000;
+            assert_eq!(eight_of_two([v, w]), [eight(v), eight(w)]);
+            assert_eq!(short([v, w]), Some([text(eight(v)), text(eight(w))]));
+        });
+        assert_eq!(eight_of_two([0, 99_999_999]), [eight(0), eight(99_999_999)]);
+        assert_eq!((short([100_000_000, 0]), short([0, u64::MAX])), (None, None));
         [i64::MIN, i64::MAX, i64::MIN + 1].into_iter().for_each(&mut check);
         let mut w = 7u64;
         for _ in 0..200_000 {

@@ -9,7 +9,7 @@
 //! '---------------- fragment 0 ------------------------'  id  '- frag. 1 -' slot '--- fragment 2 ---'
 //! ```
 
-use super::pen::{BLOCK, FULL, GROUP, Page};
+use super::pen::{BLOCK, Block, FULL, GROUP, Page};
 use super::plan::{Build, Part, Piece, Plan};
 use super::{TextBlock, TextFormat, digits};
 use doge_core::batch::{CONST_TAG, IdMap, LOCAL_BITS, Layout, Run, SITE_BITS, bytes_of};
@@ -55,7 +55,34 @@ struct Rendered {
     slot_words: usize,
     strings: bool,
     ids: IdMap,
+    /// Words of a record all of whose values are whole numbers below 10^8 or nearly always so: it is
+    /// written by `numbers`, without a choice for each value.
+    plain: usize,
+    /// `time_ms` where records are plain, else [`NO_TIME`].
+    plain_ms: i64,
+    numbers: Vec<Number>,
+    /// The fragment behind the last number.
+    end: Fragment,
 }
+
+/// A fragment of at most two groups, for plain records.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fragment {
+    groups: [[u8; GROUP]; 2],
+    len: usize,
+}
+
+/// A fragment, then a whole number: `(record[word] & mask) + add`.
+#[derive(Clone, Copy, Debug)]
+struct Number {
+    fragment: Fragment,
+    word: usize,
+    mask: u64,
+    add: u64,
+}
+
+/// Bytes of a plain record at most.
+const PLAIN: usize = 1 << 12;
 
 /// No instant of a run, which lies within the years 1..9999.
 const NO_TIME: i64 = i64::MIN;
@@ -138,6 +165,15 @@ impl TextEncoder {
             {
                 let site = (head & ((1 << SITE_BITS) - 1)) as usize;
                 let rendered = &mut state.sites[site];
+                if rendered.plain_ms == run.time_ms && at + PLAIN <= BLOCK {
+                    let enough = enough.min(BLOCK - PLAIN + 1);
+                    let done = write_plain(&state.sites, run.time_ms, words, block, at, enough);
+                    events += done.events;
+                    last = done.last;
+                    words = done.rest;
+                    at = done.at;
+                    continue;
+                }
                 if rendered.time_ms != run.time_ms {
                     let Some(plan) = &self.plans[site] else {
                         words = &words[self.layout.record_len(words)..];
@@ -405,6 +441,57 @@ fn header(layout: &Layout, events: &[bool]) -> Vec<u8> {
     out
 }
 
+/// What [`write_plain`] did; at least one record.
+struct Written<'r> {
+    at: usize,
+    events: u64,
+    last: Option<(u64, u64)>,
+    rest: &'r [u64],
+}
+
+/// Writes plain records, as long as they are, up to `enough` bytes. Of its own so that all that it
+/// needs stays in registers.
+#[inline(never)]
+fn write_plain<'r>(
+    sites: &[Rendered],
+    time_ms: i64,
+    mut words: &'r [u64],
+    block: &mut Block,
+    mut at: usize,
+    enough: usize,
+) -> Written<'r> {
+    let mut last = words;
+    let mut events = 0;
+    while at < enough
+        && let Some(head) = words.first()
+        && let Some(rendered) = sites.get((head & ((1 << SITE_BITS) - 1)) as usize)
+        && rendered.plain_ms == time_ms
+        && let Some((record, after)) = words.split_at_checked(rendered.plain)
+    {
+        at = rendered.write_plain(record, block, at);
+        events += 1;
+        last = words;
+        words = after;
+    }
+    Written { at, events, last: last.first().copied().zip(last.get(1).copied()), rest: words }
+}
+
+impl Fragment {
+    fn of(step: &Step) -> Option<Fragment> {
+        let groups = [step.group, step.more.first().copied().unwrap_or_default()];
+        (step.more.len() <= 1).then_some(Fragment { groups, len: step.len })
+    }
+
+    #[inline(always)]
+    fn write(&self, page: &mut Block, at: usize) -> usize {
+        page.group(at, &self.groups[0]);
+        if self.len > GROUP {
+            page.group(at + GROUP, &self.groups[1]);
+        }
+        at + self.len
+    }
+}
+
 impl Rendered {
     fn new(plan: Option<&Plan>, layout: &Layout) -> Rendered {
         Rendered {
@@ -415,7 +502,63 @@ impl Rendered {
             slot_words: plan.map_or(0, |p| p.slot_words),
             strings: plan.is_some_and(|p| p.strings),
             ids: plan.map_or(IdMap::range(0, 0), |p| layout.ids[p.population]),
+            plain: 0,
+            plain_ms: NO_TIME,
+            numbers: Vec::new(),
+            end: Fragment::default(),
         }
+    }
+
+    /// Writes a plain record at `at`; where it ends.
+    #[inline(always)]
+    fn write_plain(&self, record: &[u64], page: &mut Block, mut at: usize) -> usize {
+        let value = |n: &Number| (record[n.word] & n.mask).wrapping_add(n.add);
+        let (pairs, rest) = self.numbers.as_chunks::<2>();
+        for [a, b] in pairs {
+            let (v, w) = (value(a), value(b));
+            at = a.fragment.write(page, at);
+            if let Some([v, w]) = digits::short([v, w]) {
+                page.word(at, v.0);
+                at = b.fragment.write(page, at + v.1);
+                page.word(at, w.0);
+                at += w.1;
+            } else {
+                at = digits::signed(page, at, v as i64);
+                at = b.fragment.write(page, at);
+                at = digits::signed(page, at, w as i64);
+            }
+        }
+        for number in rest {
+            at = number.fragment.write(page, at);
+            at = digits::signed(page, at, value(number) as i64);
+        }
+        self.end.write(page, at)
+    }
+
+    /// Whether records of this site are plain, and what writes them then.
+    fn look_for_plain(&mut self) {
+        self.plain_ms = NO_TIME;
+        self.numbers.clear();
+        if self.most > PLAIN {
+            return;
+        }
+        let Some((last, steps)) = self.steps.split_last() else { return };
+        let Some(end) = Fragment::of(last) else { return };
+        for step in steps {
+            let Some(fragment) = Fragment::of(step) else { return };
+            let (word, mask, add) = match step.piece {
+                Piece::Int(slot) => (2 + slot as usize, u64::MAX, 0),
+                Piece::Id => {
+                    let Some(first) = self.ids.first() else { return };
+                    (1, (1 << LOCAL_BITS) - 1, first)
+                }
+                _ => return,
+            };
+            self.numbers.push(Number { fragment, word, mask, add });
+        }
+        self.end = end;
+        self.plain = 2 + self.slot_words;
+        self.plain_ms = self.time_ms;
     }
 
     /// Renders the fragments for an instant; those that do not depend on it only once.
@@ -459,5 +602,6 @@ impl Rendered {
             step.more.extend(groups);
         }
         self.text = text;
+        self.look_for_plain();
     }
 }

@@ -40,11 +40,12 @@ pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Er
     let program = program(prepared, &outputs)?;
     let tuning = Tuning {
         buffer_bytes: buffers(spec, &program)?,
+        threads: threads(spec, &program),
         window_ticks: spec.window_ticks,
         ..Tuning::default()
     };
     let mut report = begin(prepared, &program);
-    report.threads = threads(spec, &program);
+    report.threads = tuning.threads;
     let lanes = match open(&program, &mut outputs) {
         Ok(lanes) => lanes,
         Err(errors) => {

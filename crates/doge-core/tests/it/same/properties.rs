@@ -44,7 +44,8 @@ fn tuning(tape: &mut Tape<'_>) -> Tuning {
     let cell = [None, Some(1), Some(2), Some(5), Some(100)][tape.pick(5)];
     let limit = [None, Some(1), Some(2), Some(7), Some(40)][tape.pick(5)];
     let buffer_bytes = [1 << 20, 1, 64, 1000, 20_000][tape.pick(5)];
-    Tuning { buffer_bytes, window_ticks, cell, limit }
+    let threads = 1 + tape.pick(4);
+    Tuning { buffer_bytes, threads, window_ticks, cell, limit }
 }
 
 fn how(tape: &mut Tape<'_>) -> How {
@@ -550,7 +551,8 @@ fn cut_ticks_and_early_ends() {
             (3, 2_000),
             (1, 9_000),
         ] {
-            let tuning = Tuning { limit, cell: Some(cell), buffer_bytes, window_ticks: None };
+            let tuning =
+                Tuning { limit, threads: 2, cell: Some(cell), buffer_bytes, window_ticks: None };
             for how in [
                 How::Workers(1),
                 How::Workers(2),
