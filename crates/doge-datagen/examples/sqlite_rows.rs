@@ -10,7 +10,7 @@
 use doge_core::batch::{Cell, Column, EventBatch, IdMap, Layout, Position, SITE_BITS, Site};
 use doge_core::model::{Event, Field, Leaf};
 use doge_core::value::{Base, Ty};
-use doge_datagen::format::TextFormat;
+use doge_datagen::format::Format;
 use doge_datagen::sink::{Chunk, Context, IfExists, KINDS, Make, Opening, Payload, Settings};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -104,15 +104,18 @@ fn sink(path: &Path, chunks: &[Chunk], commit: u64) -> f64 {
     let layout = layout();
     let start = Instant::now();
     let mut settings = Settings::default();
-    settings.texts.insert("path", path.display().to_string());
-    settings.texts.insert("table", "balance".into());
+    settings.texts.insert("path".into(), path.display().to_string());
+    settings.texts.insert("table".into(), "balance".into());
     let kind = KINDS.iter().find(|k| k.name == "sqlite").unwrap();
     let Make::Now(make) = kind.make else { panic!("this build has no sqlite") };
     let mut shared = BTreeMap::new();
     let event = Some(&layout.events[0]);
     let mut context = Context {
         if_exists: IfExists::Error,
-        format: TextFormat::Jsonl,
+        format: Format::Jsonl,
+        events: &[],
+        shard: (1, 1),
+        folder: std::path::Path::new(""),
         event,
         shared: &mut shared,
     };

@@ -55,6 +55,8 @@ pub struct RunReport {
     /// The run ended inside what was simulated at once: attempts may count some that come after the
     /// last event.
     pub cut: bool,
+    /// Everything was there already: the run had nothing to do.
+    pub complete: bool,
     /// Wall time.
     pub wall: Duration,
 }
@@ -175,6 +177,7 @@ impl RunReport {
         j.close('}');
         j.number("attempts", self.attempts());
         j.number("blocked", self.blocked());
+        j.raw("was_complete", if self.complete { "true" } else { "false" });
         j.raw("attempts_beyond_the_last_event", if self.cut { "true" } else { "false" });
         j.number("total_events", self.total_events());
         j.raw("wall_seconds", &format!("{:.6}", self.wall.as_secs_f64()));
@@ -218,6 +221,16 @@ impl RunReport {
     /// The summary that a person wants to read after a run.
     pub fn summary(&self) -> String {
         let mut out = String::new();
+        if self.complete {
+            let places: Vec<_> = self.outputs.iter().map(|o| o.place.as_str()).collect();
+            let _ = writeln!(
+                out,
+                "{}: nothing to do, an earlier run has completed {}",
+                self.model,
+                places.join(", ")
+            );
+            return out;
+        }
         let rate = grouped(self.events_per_second() as u64);
         let _ = writeln!(
             out,

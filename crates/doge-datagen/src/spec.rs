@@ -44,6 +44,8 @@ pub struct RunSpec {
     pub memory: Option<u64>,
     /// What to do with what is there, for all destinations.
     pub if_exists: Option<IfExists>,
+    /// Go on where an earlier run of the same stream stopped.
+    pub resume: bool,
     /// Windows of exactly so many ticks, for tests.
     pub window_ticks: Option<u64>,
     /// Where `${NAME}` in the model's sinks comes from.
@@ -228,6 +230,8 @@ impl Prepared {
             selected: Some(&self.selected),
             if_exists: spec.if_exists,
             shard: self.shard,
+            resume: spec.resume,
+            folder: Path::new(&spec.model.name).parent().unwrap_or(Path::new("")),
             environment: &|name| spec.environment.get(name),
         })
         .map_err(|d| failed(&self.source, d))

@@ -21,7 +21,7 @@ fn wrong_values() {
         (&["--memory", "1"], "the unit is missing"),
         (&["--memory", "1MiB"], "at least 16MiB"),
         (&["--to", "jsnol:x"], "did you mean jsonl:x?"),
-        (&["--to", "kafka:x"], "kafka is not supported yet"),
+        (&["--to", "kafka:x"], "kafka takes more than a word"),
         (&["--to", "csv:{evnt}.csv"], "did you mean `{event}`?"),
         (&["--if-exists", "overwrite"], "invalid value 'overwrite'"),
         (&["--report", "-"], "write the name of a file"),

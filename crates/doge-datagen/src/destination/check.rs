@@ -1,8 +1,9 @@
 //! From the tree under `sinks` to destinations. Opens nothing, fills nothing in, reports every problem.
 
 use super::resolve::{Routed, check_targets};
-use super::{Commit, DestinationSpec, Template, code, format_of_name, format_of_path};
-use crate::sink::{IfExists, KINDS, KeyValue, Make, SinkKind, Takes};
+use super::{Commit, DestinationSpec, Template, code, format_of_path};
+use crate::format::Format;
+use crate::sink::{IfExists, KINDS, Key, KeyValue, Make, SinkKind, Takes};
 use doge_core::diag::{Diagnostic, Diagnostics, nearest, shown};
 use doge_core::source::{Span, Spanned};
 use doge_core::spec::node::is_ignored;
@@ -139,6 +140,7 @@ fn sink(
         kind: KINDS[0],
         texts: Vec::new(),
         flags: Vec::new(),
+        numbers: Vec::new(),
         format: None,
         events: None,
         if_exists: IfExists::Error,
@@ -281,98 +283,188 @@ fn destination(
         }
         return false;
     };
+    keys(spec, kind.name, "", kind.keys, key, entries, diags);
+    if kind.takes == Takes::ByFormat && spec.format.is_none() && diags.0.len() == before {
+        format_by_ending(spec, diags);
+    }
+    diags.0.len() == before
+}
+
+/// Reads the keys of a destination (`prefix` is empty) or of a group in it.
+fn keys(
+    spec: &mut DestinationSpec,
+    name: &str,
+    prefix: &str,
+    known: &'static [Key],
+    here: &Spanned<String>,
+    entries: &[(Spanned<String>, Node)],
+    diags: &mut Diagnostics,
+) {
     for (k, value) in entries {
-        let Some(known) = kind.keys.iter().find(|known| known.name == k.value) else {
+        let Some(key) = known.iter().find(|known| known.name == k.value) else {
             if !is_ignored(&k.value) {
-                diags.push(unknown(kind, k, entries));
+                diags.push(unknown(name, prefix.is_empty(), known, k, entries));
             }
             continue;
         };
         if value.is_invalid() {
             continue;
         }
-        if let Some(way) = known.later {
-            // `compression: none` is what happens anyway.
-            if !(known.name == "compression" && value.as_text() == Some("none")) {
-                diags.push(
-                    Diagnostic::error(
-                        code::LATER,
-                        k.span,
-                        format!("`{}` is not supported yet", known.name),
-                    )
-                    .help(way),
-                );
-            }
+        if let Some(way) = key.later {
+            diags.push(
+                Diagnostic::error(
+                    code::LATER,
+                    k.span,
+                    format!("`{}` is not supported yet", key.name),
+                )
+                .help(way),
+            );
             continue;
         }
-        match known.value {
-            KeyValue::Any => {}
-            KeyValue::Bool => {
-                if let Some(v) = flag(value, known.name, diags) {
-                    spec.flags.push((known.name, v));
-                }
-            }
-            KeyValue::Format => {
-                match text(value, known.name, diags).map(|t| (t, format_of_name(t))) {
-                    Some((_, Some(Ok(format)))) => spec.format = Some(format),
-                    Some((name, Some(Err(_)))) => diags.push(later_format(name, value.span)),
-                    Some((name, None)) => {
-                        let e = Diagnostic::error(
-                            code::FORMAT,
-                            value.span,
-                            format!("`{}` is not a format of `{}`", shown(name), kind.name),
-                        );
-                        let e = e.note("the formats are `jsonl` and `csv`");
-                        diags.push(match name {
-                            "json" | "ndjson" | "JSON" => {
-                                e.help("write `jsonl`: one JSON object a line")
-                            }
-                            _ => match nearest(name, ["jsonl", "csv"]) {
-                                Some(n) => e.help(format!("did you mean `{n}`?")),
-                                None => e,
-                            },
-                        });
-                    }
-                    None => {}
-                }
-            }
-            KeyValue::Template => {
-                if let Some(t) = text(value, known.name, diags) {
-                    template(spec, known.name, t, value.span, diags);
-                }
-            }
-        }
+        one(spec, key, &format!("{prefix}{}", key.name), k, value, diags);
     }
-    for k in kind.keys.iter().filter(|k| k.required) {
+    for k in known.iter().filter(|k| k.required) {
         if !entries.iter().any(|(e, _)| e.value == k.name) {
-            let example = match k.name {
-                "table" => "table: \"{event}\"",
-                "path" if kind.takes == Takes::Table => "path: out/NAME.db",
-                _ => "path: \"out/{event}.jsonl\"",
+            let example = match (k.name, spec.kind.takes) {
+                ("table", _) => "table: \"{event}\"".to_owned(),
+                ("path", Takes::Table) => "path: out/NAME.db".to_owned(),
+                ("path", _) => "path: \"out/{event}.jsonl\"".to_owned(),
+                ("brokers", _) => "brokers: \"HOST:9092\"".to_owned(),
+                ("topic", _) => "topic: \"{event}\"".to_owned(),
+                ("url", _) => format!("url: {}", url_example(spec.kind.name)),
+                (other, _) => format!("{other}: ..."),
             };
             diags.push(
                 Diagnostic::error(
                     code::MISSING_KEY,
-                    key.span,
-                    format!("`{}` needs `{}`", kind.name, k.name),
+                    here.span,
+                    format!("`{name}` needs `{}`", k.name),
                 )
-                .help(format!("write `{}: {{ {example} }}`", kind.name)),
+                .help(format!("write `{name}: {{ {example} }}`")),
             );
         }
     }
-    if kind.takes == Takes::Text
-        && kind.name == "file"
-        && spec.format.is_none()
-        && diags.0.len() == before
-    {
-        format_by_ending(spec, diags);
+}
+
+fn url_example(kind: &str) -> &'static str {
+    match kind {
+        "postgres" => "\"postgres://USER@HOST/DATABASE\"",
+        "mysql" => "\"mysql://USER@HOST/DATABASE\"",
+        _ => "\"http://HOST/PATH\"",
     }
-    diags.0.len() == before
+}
+
+/// Reads the value of one key, whose full name is `path`.
+fn one(
+    spec: &mut DestinationSpec,
+    key: &'static Key,
+    path: &str,
+    name: &Spanned<String>,
+    value: &Node,
+    diags: &mut Diagnostics,
+) {
+    match key.value {
+        KeyValue::Any => {}
+        KeyValue::Bool => {
+            if let Some(v) = flag(value, key.name, diags) {
+                spec.flags.push((path.to_owned(), v));
+            }
+        }
+        KeyValue::Count => {
+            let Some(t) = text(value, key.name, diags) else { return };
+            match literal::count(t) {
+                Ok(0) => diags.push(
+                    Diagnostic::error(code::VALUE, value.span, format!("`{}` is 0", key.name))
+                        .help("write a whole number of at least 1"),
+                ),
+                Ok(n) => spec.numbers.push((path.to_owned(), n)),
+                Err(e) => {
+                    diags.push(Diagnostic::error(code::VALUE, value.span, e.message).help(e.help))
+                }
+            }
+        }
+        KeyValue::Choice(words) => {
+            let pairs: Vec<(&'static str, &'static str)> = words.iter().map(|w| (*w, *w)).collect();
+            if let Some(w) = word(value, key.name, &pairs, diags) {
+                spec.texts.push((path.to_owned(), Template::plain(w), Some(value.span)));
+            }
+        }
+        KeyValue::Format(formats) => {
+            if let Some(t) = text(value, key.name, diags) {
+                match formats.iter().find(|f| f.name() == t) {
+                    Some(format) => spec.format = Some(*format),
+                    None => diags.push(wrong_format(spec.kind, formats, t, value.span)),
+                }
+            }
+        }
+        KeyValue::Template => {
+            if let Some(t) = text(value, key.name, diags) {
+                template(spec, path, t, value.span, diags);
+            }
+        }
+        KeyValue::Group(known) => {
+            let Some(entries) = value.as_mapping() else {
+                diags.push(no_mapping(key, value));
+                return;
+            };
+            spec.flags.push((format!("{path}."), true));
+            keys(spec, key.name, &format!("{path}."), known, name, entries, diags);
+        }
+        KeyValue::Map => {
+            let Some(entries) = value.as_mapping() else {
+                diags.push(no_mapping(key, value));
+                return;
+            };
+            for (k, v) in entries.iter().filter(|(_, v)| !v.is_invalid()) {
+                if let Some(t) = text(v, &k.value, diags) {
+                    // An empty text is a value here.
+                    match Template::parse(t, true) {
+                        Ok(t) => spec.texts.push((format!("{path}.{}", k.value), t, Some(v.span))),
+                        Err(e) => diags.push(
+                            Diagnostic::error(code::TEMPLATE, v.span, e.message).help(e.help),
+                        ),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn no_mapping(key: &Key, node: &Node) -> Diagnostic {
+    let e = Diagnostic::error(
+        code::VALUE,
+        node.span,
+        format!("`{}` is a mapping, not {}", key.name, node.describe()),
+    );
+    match key.value {
+        KeyValue::Group(keys) => {
+            let names: Vec<_> = keys.iter().map(|k| format!("`{}`", k.name)).collect();
+            e.note(format!("its keys are {}", names.join(", ")))
+        }
+        _ => e.help(format!("write `{}: {{ NAME: \"VALUE\" }}`", key.name)),
+    }
+}
+
+fn wrong_format(kind: &SinkKind, formats: &[Format], name: &str, span: Span) -> Diagnostic {
+    let names: Vec<_> = formats.iter().map(|f| format!("`{}`", f.name())).collect();
+    let e = Diagnostic::error(
+        code::FORMAT,
+        span,
+        format!("`{}` is not a format of `{}`", shown(name), kind.name),
+    )
+    .note(format!("the formats are {}", names.join(", ")));
+    match name {
+        "json" | "ndjson" | "JSON" => e.help("write `jsonl`: one JSON object a line"),
+        _ => match nearest(name, formats.iter().map(|f| f.name())) {
+            Some(n) => e.help(format!("did you mean `{n}`?")),
+            None => e,
+        },
+    }
 }
 
 fn template(
     spec: &mut DestinationSpec,
-    key: &'static str,
+    key: &str,
     text: &str,
     span: Span,
     diags: &mut Diagnostics,
@@ -384,12 +476,32 @@ fn template(
         return;
     }
     match Template::parse(text, true) {
-        Ok(t) => spec.texts.push((key, t, Some(span))),
-        Err(e) => {
-            let code = if e.later { code::LATER } else { code::TEMPLATE };
-            diags.push(Diagnostic::error(code, span, e.message).help(e.help));
+        Ok(t) if t.has_part() && !(spec.kind.takes == Takes::ByFormat && key == "path") => diags
+            .push(
+            Diagnostic::error(code::TEMPLATE, span, "`{part}` is for the path of a file").help(
+                "leave it out, or write to files: `file: { path: \"out/{event}-{part}.jsonl\" }`",
+            ),
+        ),
+        Ok(t) => {
+            if key == "path"
+                && let Some((scheme, _)) = text.split_once("://")
+            {
+                diags.push(object_store(scheme, span));
+                return;
+            }
+            spec.texts.push((key.to_owned(), t, Some(span)));
         }
+        Err(e) => diags.push(Diagnostic::error(code::TEMPLATE, span, e.message).help(e.help)),
     }
+}
+
+fn object_store(scheme: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(
+        code::VALUE,
+        span,
+        format!("`{}://` is an object store, and those are not supported", shown(scheme)),
+    )
+    .help("write to a local path, and copy the files with the store's own tool")
 }
 
 fn format_by_ending(spec: &mut DestinationSpec, diags: &mut Diagnostics) {
@@ -402,27 +514,26 @@ fn format_by_ending(spec: &mut DestinationSpec, diags: &mut Diagnostics) {
     let filled = path.fill("event", "1", &|_| Some(String::new())).unwrap_or_default();
     let span = span.or(spec.span).unwrap_or_default();
     match format_of_path(&filled) {
-        Some(Ok(format)) => spec.format = Some(format),
-        Some(Err(name)) => diags.push(later_format(name, span)),
+        Some((format, _)) => spec.format = Some(format),
         None => diags.push(
             Diagnostic::error(
                 code::FORMAT,
                 span,
                 "the format cannot be told from the ending of the path",
             )
-            .note("`.jsonl` is JSON lines, `.csv` is CSV")
-            .help("write `format: jsonl` or `format: csv` beside `path`"),
+            .note(
+                "`.jsonl` is JSON lines, `.csv` is CSV; then there are `.parquet`, `.avro` and `.arrow`, and \
+                 `.jsonl.gz` or `.csv.zst` are compressed",
+            )
+            .help("write the format beside `path`: `format: jsonl`"),
         ),
     }
 }
 
-fn later_format(name: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(code::LATER, span, format!("`{name}` is not supported yet"))
-        .help("write JSON lines (`.jsonl`) or CSV (`.csv`) today")
-}
-
 fn unknown(
-    kind: &SinkKind,
+    name_of: &str,
+    outer: bool,
+    known: &'static [Key],
     key: &Spanned<String>,
     entries: &[(Spanned<String>, Node)],
 ) -> Diagnostic {
@@ -430,20 +541,19 @@ fn unknown(
     let e = Diagnostic::error(
         code::UNKNOWN_KEY,
         key.span,
-        format!("`{}` has no key `{}`", kind.name, shown(name)),
+        format!("`{name_of}` has no key `{}`", shown(name)),
     );
-    if BESIDE.contains(&name) {
-        return e.help(format!("`{name}` stands beside `{}`, not in it", kind.name));
+    if outer && BESIDE.contains(&name) {
+        return e.help(format!("`{name}` stands beside `{name_of}`, not in it"));
     }
-    let free =
-        kind.keys.iter().map(|k| k.name).filter(|k| !entries.iter().any(|(e, _)| e.value == *k));
+    let free = known.iter().map(|k| k.name).filter(|k| !entries.iter().any(|(e, _)| e.value == *k));
     if let Some(n) = nearest(name, free) {
         return e.help(format!("did you mean `{n}`?"));
     }
-    if kind.keys.is_empty() {
-        return e.note(format!("`{}` has no keys", kind.name));
+    if known.is_empty() {
+        return e.note(format!("`{name_of}` has no keys"));
     }
-    let names: Vec<_> = kind.keys.iter().map(|k| format!("`{}`", k.name)).collect();
+    let names: Vec<_> = known.iter().map(|k| format!("`{}`", k.name)).collect();
     e.note(format!("its keys are {}", names.join(", ")))
 }
 

@@ -14,13 +14,14 @@ mod to;
 pub(crate) use check::unknown_event;
 pub use check::{check, events_of, warn_unset};
 pub use resolve::{Request, resolve};
-pub use template::{Template, TemplateError};
+pub use template::{PART, Template, TemplateError};
 pub use to::{default_destination, from_text};
 
-use crate::format::TextFormat;
-use crate::sink::{IfExists, Sink, SinkKind};
+use crate::format::{Format, TextFormat};
+use crate::sink::{IfExists, Meter, Sink, SinkKind};
 use doge_core::diag::Diagnostic;
 use doge_core::source::{Span, Spanned};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Codes of the problems that this module reports.
@@ -85,12 +86,14 @@ pub struct DestinationSpec {
     pub span: Option<Span>,
     /// Its kind.
     pub kind: &'static SinkKind,
-    /// Its texts, by key, with their places.
-    pub texts: Vec<(&'static str, Template, Option<Span>)>,
-    /// Its flags, by key.
-    pub flags: Vec<(&'static str, bool)>,
-    /// Its format, where it was given.
-    pub format: Option<TextFormat>,
+    /// Its texts, by key (`GROUP.KEY` inside a group), with their places.
+    pub texts: Vec<(String, Template, Option<Span>)>,
+    /// Its flags, by key; `GROUP.` says that a group was given.
+    pub flags: Vec<(String, bool)>,
+    /// Its numbers, by key.
+    pub numbers: Vec<(String, u64)>,
+    /// The format of a file, where it was given.
+    pub format: Option<Format>,
     /// The events that go there; `None`: all.
     pub events: Option<Vec<Spanned<String>>>,
     /// What to do with what is there.
@@ -105,6 +108,13 @@ impl DestinationSpec {
     /// Whether one of its texts has `{event}`.
     pub fn per_event(&self) -> bool {
         self.texts.iter().any(|(_, t, _)| t.has_event())
+    }
+
+    /// Whether a run to it can go on where it stopped, each event being there exactly once.
+    pub fn resumable(&self) -> bool {
+        let parts = self.texts.iter().any(|(_, t, _)| t.has_part());
+        // Kafka without transactions keeps a note, and may have what came after it twice.
+        self.kind.resumable || (self.kind.takes == crate::sink::Takes::ByFormat && parts)
     }
 
     /// A problem of this destination, at its place in the model or with its name in the message.
@@ -133,6 +143,8 @@ pub enum OutputKind {
     },
     /// Records: [`Payload::Batch`](crate::sink::Payload::Batch).
     Records,
+    /// Messages: [`Payload::Messages`](crate::sink::Payload::Messages).
+    Messages,
     /// Nothing: the events are counted.
     Nothing,
 }
@@ -149,36 +161,36 @@ pub struct Output {
     pub kind: OutputKind,
     /// How often to commit.
     pub commit: Commit,
+    /// Whether a run can go on where it stopped.
+    pub resumable: bool,
+    /// What the sink counts.
+    pub meter: Arc<Meter>,
     /// Whether it is standard output, so that nothing else may be printed there.
     pub is_stdout: bool,
     /// The sink.
     pub sink: Box<dyn Sink>,
 }
 
-/// The text format that a path's ending names; `Err` holds what is known but not supported yet.
-pub(crate) fn format_of_path(path: &str) -> Option<Result<TextFormat, &'static str>> {
+/// The format that a path's ending names, and the compression that it names behind that.
+pub(crate) fn format_of_path(path: &str) -> Option<(Format, &'static str)> {
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    let (_, ending) = name.rsplit_once('.')?;
-    Some(match ending.to_ascii_lowercase().as_str() {
-        "jsonl" | "ndjson" => Ok(TextFormat::Jsonl),
-        "csv" => Ok(TextFormat::Csv),
-        "parquet" => Err("parquet"),
-        "avro" => Err("avro"),
-        "arrow" | "feather" => Err("arrow"),
-        "gz" => Err("gzip"),
-        "zst" => Err("zstd"),
-        _ => return None,
-    })
+    let (stem, ending) = name.rsplit_once('.')?;
+    let compression = match ending.to_ascii_lowercase().as_str() {
+        "gz" => "gzip",
+        "zst" => "zstd",
+        ending => return Some((format_of_ending(ending)?, "none")),
+    };
+    let (_, ending) = stem.rsplit_once('.')?;
+    Some((format_of_ending(&ending.to_ascii_lowercase())?, compression))
 }
 
-/// The text format of a name; `Err` holds what is known but not supported yet.
-pub(crate) fn format_of_name(name: &str) -> Option<Result<TextFormat, &'static str>> {
-    Some(match name {
-        "jsonl" => Ok(TextFormat::Jsonl),
-        "csv" => Ok(TextFormat::Csv),
-        "parquet" => Err("parquet"),
-        "avro" => Err("avro"),
-        "arrow" => Err("arrow"),
+fn format_of_ending(ending: &str) -> Option<Format> {
+    Some(match ending {
+        "jsonl" | "ndjson" => Format::Jsonl,
+        "csv" => Format::Csv,
+        "parquet" => Format::Parquet,
+        "avro" => Format::Avro,
+        "arrow" | "feather" => Format::Arrow,
         _ => return None,
     })
 }

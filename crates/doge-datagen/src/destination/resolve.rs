@@ -2,12 +2,14 @@
 
 use super::check::routed;
 use super::{DestinationSpec, Output, OutputKind, code, format_of_path};
-use crate::format::TextFormat;
-use crate::sink::{Context, Identity, IfExists, Make, Settings, Takes};
+use crate::format::{Format, TextFormat};
+use crate::sink::{Context, Identity, IfExists, Make, Meter, Settings, Takes};
 use doge_core::diag::{Diagnostic, Diagnostics};
 use doge_core::model::Model;
 use doge_core::source::Span;
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 /// What outputs are made from.
 pub struct Request<'a> {
@@ -21,6 +23,10 @@ pub struct Request<'a> {
     pub if_exists: Option<IfExists>,
     /// Shard, from 1, and number of shards.
     pub shard: (u64, u64),
+    /// Whether the run goes on from where an earlier one stopped.
+    pub resume: bool,
+    /// Where relative paths of the model's own files begin.
+    pub folder: &'a Path,
     /// The environment.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -34,7 +40,7 @@ pub(super) struct Routed {
 struct Target {
     settings: Settings,
     events: Vec<usize>,
-    format: TextFormat,
+    format: Format,
     envelope: bool,
 }
 
@@ -57,6 +63,8 @@ pub(super) fn check_targets(
         };
         for target in targets {
             let device = crate::sink::is_device(target.settings.text("path"));
+            // Only what both have: `http` may be told the same address twice.
+            let device = device || spec.kind.name == "http";
             if !device && (!target.settings.texts.is_empty() || spec.kind.name == "stdout") {
                 let same = |(s, t): &&(&DestinationSpec, Settings)| {
                     s.kind.name == spec.kind.name && t.texts == target.settings.texts
@@ -117,19 +125,20 @@ fn targets(
         for (key, template, span) in &spec.texts {
             match template.fill(&events[group[0]].0, &shard_text, environment) {
                 Ok(text) => {
-                    settings.texts.insert(key, text);
+                    settings.texts.insert(key.clone(), text);
                 }
                 Err(name) => problems.push(unset(spec, *span, &name)),
             }
         }
-        settings.flags.extend(spec.flags.iter().copied());
+        settings.flags.extend(spec.flags.iter().cloned());
+        settings.numbers.extend(spec.numbers.iter().cloned());
         let format = match spec.format {
             Some(f) => f,
-            None if spec.kind.name != "file" => TextFormat::Jsonl,
+            None if spec.kind.name != "file" => Format::Jsonl,
             None => match format_of_path(settings.text("path")) {
-                Some(Ok(f)) => f,
+                Some((f, _)) => f,
                 // The path is not known, or not yet.
-                _ if checking || !problems.is_empty() => TextFormat::Jsonl,
+                _ if checking || !problems.is_empty() => Format::Jsonl,
                 _ => {
                     problems.push(
                         spec.problem(
@@ -140,16 +149,25 @@ fn targets(
                                 settings.text("path")
                             ),
                         )
-                        .help("write `format: jsonl` or `format: csv` beside `path`"),
+                        .help("write the format beside `path`: `format: jsonl`"),
                     );
-                    TextFormat::Jsonl
+                    Format::Jsonl
                 }
             },
         };
-        let text = spec.kind.takes == Takes::Text;
+        let text = match spec.kind.takes {
+            Takes::Text => true,
+            Takes::ByFormat => format.text().is_some(),
+            _ => false,
+        };
+        let csv = format == Format::Csv;
         let envelope = match &spec.envelope {
-            Some(e) if e.value && (!text || format == TextFormat::Csv) => {
-                let what = if text { "CSV" } else { spec.kind.name };
+            Some(e) if e.value && (!text || csv) => {
+                let what = match (csv && text, spec.kind.takes) {
+                    (true, _) => "CSV",
+                    (false, Takes::ByFormat) => format.name(),
+                    (false, _) => spec.kind.name,
+                };
                 problems.push(
                     spec.problem(
                         code::ENVELOPE,
@@ -161,11 +179,16 @@ fn targets(
                 false
             }
             Some(e) => e.value,
-            None => text && format == TextFormat::Jsonl && !per_event && mixed > 1,
+            None => text && !csv && !per_event && mixed > 1,
         };
-        let single = spec.kind.takes == Takes::Table || (text && format == TextFormat::Csv);
+        let single = match spec.kind.takes {
+            Takes::Table => true,
+            Takes::ByFormat => format != Format::Jsonl,
+            Takes::Text => csv,
+            _ => false,
+        };
         if single && !per_event && mixed > 1 {
-            problems.push(mixing(spec, events, &all));
+            problems.push(mixing(spec, events, &all, format));
         }
         out.push(Target { settings, events: group, format, envelope });
     }
@@ -185,12 +208,18 @@ fn unset(spec: &DestinationSpec, span: Option<Span>, name: &str) -> Diagnostic {
     ))
 }
 
-fn mixing(spec: &DestinationSpec, events: &[(String, bool)], all: &[usize]) -> Diagnostic {
+fn mixing(
+    spec: &DestinationSpec,
+    events: &[(String, bool)],
+    all: &[usize],
+    format: Format,
+) -> Diagnostic {
     let names: Vec<_> = all.iter().take(4).map(|i| events[*i].0.as_str()).collect();
     let more = if all.len() > 4 { ", ..." } else { "" };
     let (what, key) = match spec.kind.takes {
-        Takes::Table => ("a table holds one event", "table"),
-        _ => ("CSV holds one event", "path"),
+        Takes::Table => ("a table holds one event".to_owned(), "table"),
+        _ if format == Format::Csv => ("CSV holds one event".to_owned(), "path"),
+        _ => (format!("a file of {} holds one event", format.name()), "path"),
     };
     let e = spec.problem(
         code::MIXED,
@@ -228,10 +257,11 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
             }
             continue;
         };
-        let if_exists = if spec.kind.keeps {
-            request.if_exists.unwrap_or(spec.if_exists)
-        } else {
-            IfExists::Error
+        let if_exists = match request.if_exists.unwrap_or(spec.if_exists) {
+            _ if !spec.kind.keeps => IfExists::Error,
+            // A file that cannot go on begins anew, and takes the place of what the same run had finished.
+            IfExists::Error if request.resume && !spec.resumable() => IfExists::Replace,
+            how => how,
         };
         let targets = match targets(
             spec,
@@ -264,10 +294,24 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
             continue;
         }
         for target in targets {
-            let one =
-                (spec.kind.takes == Takes::Table).then(|| &request.model.events[target.events[0]]);
-            let mut context =
-                Context { if_exists, format: target.format, event: one, shared: &mut shared };
+            let all: Vec<_> =
+                target.events.iter().map(|i| (*i, &request.model.events[*i])).collect();
+            let text = match spec.kind.takes {
+                Takes::Text => Some(target.format.text().unwrap_or(TextFormat::Jsonl)),
+                Takes::ByFormat => target.format.text(),
+                _ => None,
+            };
+            let table = spec.kind.takes == Takes::Table
+                || (spec.kind.takes == Takes::ByFormat && text.is_none());
+            let mut context = Context {
+                if_exists,
+                format: target.format,
+                event: table.then(|| all[0].1),
+                events: &all,
+                shard: request.shard,
+                folder: request.folder,
+                shared: &mut shared,
+            };
             let made = match make(&target.settings, &mut context) {
                 Ok(made) => made,
                 Err(message) => {
@@ -287,14 +331,15 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
                 name: spec.name.clone(),
                 place: made.place,
                 events: marks,
-                kind: match spec.kind.takes {
-                    Takes::Text => {
-                        OutputKind::Text { format: target.format, envelope: target.envelope }
-                    }
-                    Takes::Table | Takes::Records => OutputKind::Records,
-                    Takes::Nothing => OutputKind::Nothing,
+                kind: match (spec.kind.takes, text) {
+                    (_, Some(format)) => OutputKind::Text { format, envelope: target.envelope },
+                    (Takes::Nothing, None) => OutputKind::Nothing,
+                    (Takes::Messages, None) => OutputKind::Messages,
+                    (_, None) => OutputKind::Records,
                 },
                 commit: spec.commit,
+                resumable: spec.resumable(),
+                meter: Arc::new(Meter::default()),
                 is_stdout,
                 sink: made.sink,
             });

@@ -1,8 +1,12 @@
-//! Texts with holes: `{event}`, `{shard}` and `${NAME}`.
+//! Texts with holes: `{event}`, `{shard}`, `{part}` and `${NAME}`.
 //!
 //! What comes from the environment is never searched for holes again.
 
 use doge_core::diag::{nearest, shown};
+
+/// What stands for `{part}` in a path until the number of the part is known: a character that no path
+/// has.
+pub const PART: char = '\u{1}';
 
 /// A text with holes, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +17,7 @@ enum Piece {
     Text(String),
     Event,
     Shard,
+    Part,
     Variable { name: String, default: Option<String> },
 }
 
@@ -23,12 +28,10 @@ pub struct TemplateError {
     pub message: String,
     /// What to write instead.
     pub help: String,
-    /// Known, but not supported yet.
-    pub later: bool,
 }
 
 fn error(message: impl Into<String>, help: impl Into<String>) -> TemplateError {
-    TemplateError { message: message.into(), help: help.into(), later: false }
+    TemplateError { message: message.into(), help: help.into() }
 }
 
 impl Template {
@@ -84,6 +87,11 @@ impl Template {
         Ok(Template(pieces))
     }
 
+    /// A text without holes.
+    pub(super) fn plain(text: &str) -> Template {
+        Template(vec![Piece::Text(text.to_owned())])
+    }
+
     /// Whether it has `{event}`.
     pub fn has_event(&self) -> bool {
         self.0.contains(&Piece::Event)
@@ -92,6 +100,11 @@ impl Template {
     /// Whether it has `{shard}`.
     pub fn has_shard(&self) -> bool {
         self.0.contains(&Piece::Shard)
+    }
+
+    /// Whether it has `{part}`.
+    pub fn has_part(&self) -> bool {
+        self.0.contains(&Piece::Part)
     }
 
     /// Whether its end is known before anything is filled in.
@@ -107,7 +120,7 @@ impl Template {
         })
     }
 
-    /// The text with its holes filled.
+    /// The text with its holes filled; in place of `{part}` stands [`PART`].
     ///
     /// # Errors
     /// The name of a variable that is not set and has no default.
@@ -123,6 +136,7 @@ impl Template {
                 Piece::Text(t) => out.push_str(t),
                 Piece::Event => out.push_str(event),
                 Piece::Shard => out.push_str(shard),
+                Piece::Part => out.push(PART),
                 Piece::Variable { name, default } => match (environment(name), default) {
                     (Some(v), None) => out.push_str(&v),
                     // As in a shell, `:-` stands for an empty variable too.
@@ -158,15 +172,13 @@ fn placeholder(name: &str) -> Result<Piece, TemplateError> {
     match name {
         "event" => Ok(Piece::Event),
         "shard" => Ok(Piece::Shard),
-        "part" => Err(TemplateError {
-            message: "`{part}` is not supported yet".into(),
-            help: "write one file per event: `{event}`".into(),
-            later: true,
-        }),
+        "part" => Ok(Piece::Part),
         _ => {
-            let help = match nearest(name, ["event", "shard"]) {
+            let help = match nearest(name, ["event", "shard", "part"]) {
                 Some(n) => format!("did you mean `{{{n}}}`? `{{{{` is the character `{{`"),
-                None => "there are `{event}` and `{shard}`; `{{` is the character `{`".into(),
+                None => {
+                    "there are `{event}`, `{shard}` and `{part}`; `{{` is the character `{`".into()
+                }
             };
             Err(error(format!("`{{{}}}` is not a placeholder", shown(name)), help))
         }
@@ -214,7 +226,7 @@ mod tests {
         ] {
             assert_eq!(fill(text), Err(message.into()), "{text}");
         }
-        assert!(Template::parse("{part}", true).is_err_and(|e| e.later));
+        assert_eq!(fill("a{part}.csv"), Ok("a\u{1}.csv".into()));
         assert_eq!(
             Template::parse("${A}", false).map(|_| ()).unwrap_err().message,
             "`{A}` is not a placeholder"

@@ -1,10 +1,12 @@
 //! Formats: pure functions from a slice of the ordered events to bytes. Any worker may call them.
 
 mod digits;
+mod message;
 mod pen;
 mod plan;
 mod text;
 
+pub use message::{Message, MessageEncoder, Messages, MessagesMade};
 pub use text::{Encoded, EncoderState, TextEncoder};
 
 /// A text format.
@@ -14,6 +16,52 @@ pub enum TextFormat {
     Jsonl,
     /// Comma-separated values with a header line.
     Csv,
+}
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object per line.
+    Jsonl,
+    /// Comma-separated values with a header line.
+    Csv,
+    /// Parquet.
+    Parquet,
+    /// Avro object container.
+    Avro,
+    /// Arrow IPC file.
+    Arrow,
+}
+
+impl Format {
+    /// Its name in models.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Jsonl => "jsonl",
+            Format::Csv => "csv",
+            Format::Parquet => "parquet",
+            Format::Avro => "avro",
+            Format::Arrow => "arrow",
+        }
+    }
+
+    /// As text, where it is text.
+    pub fn text(self) -> Option<TextFormat> {
+        match self {
+            Format::Jsonl => Some(TextFormat::Jsonl),
+            Format::Csv => Some(TextFormat::Csv),
+            _ => None,
+        }
+    }
+}
+
+impl From<TextFormat> for Format {
+    fn from(format: TextFormat) -> Format {
+        match format {
+            TextFormat::Jsonl => Format::Jsonl,
+            TextFormat::Csv => Format::Csv,
+        }
+    }
 }
 
 /// Bytes being made: memory that is larger than what it holds, so that pieces of a fixed size can be

@@ -5,11 +5,12 @@
 //! slower, and nothing is dropped.
 
 use crate::destination::{Commit, Output, OutputKind};
-use crate::format::{EncoderState, TextBlock, TextEncoder};
-use crate::sink::{Chunk, Payload, Sink, SinkError};
-use doge_core::batch::{EventBatch, Layout, Run};
+use crate::format::{EncoderState, MessageEncoder, Messages, TextBlock, TextEncoder};
+use crate::sink::{Chunk, Mark, Meter, Past, Payload, Sink, SinkError};
+use doge_core::batch::{EventBatch, EventRef, Layout, Position, Run};
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -28,12 +29,14 @@ pub enum Feed {
     Text(TextEncoder),
     /// Records of these sites.
     Records(Vec<bool>),
+    /// Messages.
+    Messages(Arc<dyn MessageEncoder>),
     /// Nothing.
     Nothing,
 }
 
 impl Feed {
-    /// The feed of an output.
+    /// The feed of an output; for one that takes messages that of a sink that is not open yet.
     pub fn of(output: &Output, layout: &Arc<Layout>) -> Feed {
         match output.kind {
             OutputKind::Text { format, envelope } => {
@@ -42,7 +45,7 @@ impl Feed {
             OutputKind::Records => {
                 Feed::Records(layout.sites.iter().map(|s| output.events[s.event]).collect())
             }
-            OutputKind::Nothing => Feed::Nothing,
+            OutputKind::Nothing | OutputKind::Messages => Feed::Nothing,
         }
     }
 }
@@ -51,16 +54,28 @@ enum Port {
     /// The sink takes chunks where they are made.
     Here(Mutex<Writer>),
     /// A thread of its own.
-    There(SyncSender<Chunk>, JoinHandle<Writer>),
+    There(SyncSender<Parcel>, JoinHandle<Writer>),
     /// Nothing is ever written.
     Closed(Mutex<Writer>),
+}
+
+/// What a lane delivers.
+pub enum Parcel {
+    /// Events.
+    Chunk(Chunk),
+    /// The event that follows those delivered cannot be carried.
+    Error(SinkError),
 }
 
 /// A sink with its commits.
 struct Writer {
     sink: Box<dyn Sink>,
     commit: Commit,
+    meter: Arc<Meter>,
+    resumable: bool,
+    written: u64,
     pending: u64,
+    last: Option<Position>,
     since: Instant,
     broken: bool,
 }
@@ -72,6 +87,7 @@ struct Shared {
     error: Mutex<Option<SinkError>>,
     blocks: Mutex<Vec<TextBlock>>,
     batches: Mutex<Vec<EventBatch>>,
+    messages: Mutex<Vec<Messages>>,
 }
 
 impl Shared {
@@ -87,7 +103,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Writer {
-    fn write(&mut self, chunk: Chunk, shared: &Shared) {
+    fn write(&mut self, parcel: Parcel, shared: &Shared) {
+        let chunk = match parcel {
+            Parcel::Chunk(chunk) => chunk,
+            Parcel::Error(e) => {
+                if !std::mem::replace(&mut self.broken, true) {
+                    shared.fail(e);
+                }
+                return;
+            }
+        };
         if !self.broken
             && let Err(e) = self.try_write(&chunk)
         {
@@ -103,18 +128,43 @@ impl Writer {
                 batch.clear();
                 lock(&shared.batches).push(batch);
             }
+            Payload::Messages(mut messages) => {
+                messages.clear();
+                lock(&shared.messages).push(messages);
+            }
         }
     }
 
     fn try_write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
         self.sink.write(chunk)?;
         self.pending += chunk.events;
+        self.written += chunk.events;
+        self.last = Some(chunk.last);
+        self.meter.wrote(chunk.events, chunk.last.time_ms);
         if self.pending >= self.commit.events || self.since.elapsed() >= self.commit.every {
-            self.sink.commit(chunk.last)?;
-            self.pending = 0;
-            self.since = Instant::now();
+            self.try_commit()?;
         }
         Ok(())
+    }
+
+    fn try_commit(&mut self) -> Result<(), SinkError> {
+        self.since = Instant::now();
+        let Some(last) = self.last.filter(|_| self.pending > 0) else { return Ok(()) };
+        if self.sink.commit(last)? == Some(last) {
+            self.meter.committed(self.written, last.time_ms);
+        }
+        self.pending = 0;
+        Ok(())
+    }
+
+    /// Commits what is written, outside of a write.
+    fn commit(&mut self, shared: &Shared) {
+        if !self.broken
+            && let Err(e) = self.try_commit()
+        {
+            self.broken = true;
+            shared.fail(e);
+        }
     }
 }
 
@@ -124,6 +174,10 @@ pub struct Lanes {
     ports: Vec<Port>,
     /// Most events of a chunk.
     most: Vec<u64>,
+    /// What earlier runs have made final.
+    done: Vec<Option<Mark>>,
+    /// By lane and emit site, whether its events go there.
+    taken: Vec<Vec<bool>>,
     shared: Arc<Shared>,
 }
 
@@ -131,10 +185,7 @@ pub struct Lanes {
 struct Away;
 
 impl Sink for Away {
-    fn open(
-        &mut self,
-        _: &crate::sink::Opening,
-    ) -> Result<Option<doge_core::batch::Position>, SinkError> {
+    fn open(&mut self, _: &crate::sink::Opening) -> Result<Option<Past>, SinkError> {
         Ok(None)
     }
     fn write(&mut self, _: &Chunk) -> Result<(), SinkError> {
@@ -156,7 +207,13 @@ impl Sink for Away {
 
 impl Lanes {
     /// Lanes for opened outputs, whose sinks they take; starts their threads.
-    pub fn new(outputs: &mut [Output], feeds: Vec<Feed>) -> Lanes {
+    /// What earlier runs have made final, by `pasts`, is passed over.
+    pub fn new(
+        outputs: &mut [Output],
+        feeds: Vec<Feed>,
+        pasts: &[Option<Past>],
+        layout: &Layout,
+    ) -> Lanes {
         let shared = Arc::new(Shared::default());
         let mut ports = Vec::new();
         let mut most = Vec::new();
@@ -166,6 +223,10 @@ impl Lanes {
             let writer = Writer {
                 sink,
                 commit: output.commit,
+                meter: output.meter.clone(),
+                resumable: output.resumable,
+                written: 0,
+                last: None,
                 pending: 0,
                 since: Instant::now(),
                 broken: false,
@@ -184,7 +245,10 @@ impl Lanes {
                 }
             });
         }
-        Lanes { feeds, ports, most, shared }
+        let done = pasts.iter().map(|p| p.and_then(|p| p.mark)).collect();
+        let sites = |o: &Output| layout.sites.iter().map(|s| o.events[s.event]).collect();
+        let taken = outputs.iter().map(sites).collect();
+        Lanes { feeds, ports, most, done, taken, shared }
     }
 
     /// Whether no lane needs more than a count.
@@ -197,22 +261,33 @@ impl Lanes {
         self.shared.failed.load(Ordering::Acquire)
     }
 
-    /// Gives a chunk to the lane's writer; waits while its queue is full. Chunks of a lane must come in
+    /// The instant before which every event was made final by earlier runs, if there is one.
+    pub fn all_done_before_ms(&self) -> Option<i64> {
+        let time = |mark: &Option<Mark>| match mark {
+            Some(Mark::Position(p)) => Some(p.time_ms),
+            _ => None,
+        };
+        let used = self.feeds.iter().zip(&self.done).filter(|(f, _)| !matches!(f, Feed::Nothing));
+        let times: Option<Vec<i64>> = used.map(|(_, done)| time(done)).collect();
+        times?.into_iter().min()
+    }
+
+    /// Gives a parcel to the lane's writer; waits while its queue is full. Those of a lane must come in
     /// order.
-    pub fn deliver(&self, lane: usize, chunk: Chunk) {
+    pub fn deliver(&self, lane: usize, parcel: Parcel) {
         match &self.ports[lane] {
-            Port::Here(writer) => lock(writer).write(chunk, &self.shared),
+            Port::Here(writer) => lock(writer).write(parcel, &self.shared),
             // The thread ends only when the sender is gone.
-            Port::There(sender, _) => drop(sender.send(chunk)),
+            Port::There(sender, _) => drop(sender.send(parcel)),
             Port::Closed(_) => {}
         }
     }
 
     /// Waits for the writers and puts the sinks back into their outputs; the first error, if a sink
-    /// failed.
-    pub fn close(self, outputs: &mut [Output]) -> Option<SinkError> {
+    /// failed. Where the run `stopped` early, what is written and can be resumed is made final.
+    pub fn close(self, outputs: &mut [Output], stopped: bool) -> Option<SinkError> {
         for (output, port) in outputs.iter_mut().zip(self.ports) {
-            let writer = match port {
+            let mut writer = match port {
                 Port::Here(writer) | Port::Closed(writer) => {
                     writer.into_inner().unwrap_or_else(PoisonError::into_inner)
                 }
@@ -221,6 +296,9 @@ impl Lanes {
                     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                 }
             };
+            if (stopped || self.shared.failed.load(Ordering::Acquire)) && writer.resumable {
+                writer.commit(&self.shared);
+            }
             output.sink = writer.sink;
         }
         lock(&self.shared.error).take()
@@ -228,11 +306,16 @@ impl Lanes {
 }
 
 /// The loop of a writer's thread.
-fn serve(mut writer: Writer, chunks: &Receiver<Chunk>, shared: &Shared) -> Writer {
-    for chunk in chunks {
-        writer.write(chunk, shared);
+fn serve(mut writer: Writer, parcels: &Receiver<Parcel>, shared: &Shared) -> Writer {
+    loop {
+        // Where events are few, what is written still becomes final in time.
+        let left = writer.commit.every.saturating_sub(writer.since.elapsed());
+        match parcels.recv_timeout(left) {
+            Ok(parcel) => writer.write(parcel, shared),
+            Err(RecvTimeoutError::Timeout) => writer.commit(shared),
+            Err(RecvTimeoutError::Disconnected) => return writer,
+        }
     }
-    writer
 }
 
 /// Encodes runs into chunks; one for each thread that does.
@@ -245,33 +328,95 @@ struct Filling {
     state: EncoderState,
     block: TextBlock,
     batch: Option<EventBatch>,
+    messages: Messages,
+    encoding: Option<Box<dyn Any + Send>>,
     events: u64,
     last: (i64, u64, u64),
+    skip: Skip,
+    /// Records that are not passed over, where some of a run are.
+    kept: Vec<u64>,
+    /// An event could not be carried.
+    failed: bool,
+}
+
+/// What a filler passes over, as earlier runs have made it final.
+#[derive(Clone, Copy)]
+enum Skip {
+    Nothing,
+    /// Events up to and including this place.
+    Upto(Position),
+    /// So many more events of the output.
+    Events(u64),
 }
 
 impl Filler {
     /// A filler for lanes.
     pub fn new(lanes: &Lanes) -> Filler {
-        let filling = |_: &Feed| Filling {
+        let filling = |(feed, done): (&Feed, &Option<Mark>)| Filling {
+            messages: Messages::default(),
+            encoding: match feed {
+                Feed::Messages(encoder) => Some(encoder.state()),
+                _ => None,
+            },
+            skip: match done {
+                None => Skip::Nothing,
+                Some(Mark::Position(p)) => Skip::Upto(*p),
+                Some(Mark::Events(n)) => Skip::Events(*n),
+            },
+            kept: Vec::new(),
+            failed: false,
             state: EncoderState::default(),
             block: TextBlock::default(),
             batch: None,
             events: 0,
             last: (0, 0, 0),
         };
-        Filler { lanes: lanes.feeds.iter().map(filling).collect() }
+        Filler { lanes: lanes.feeds.iter().zip(&lanes.done).map(filling).collect() }
     }
 
-    /// Takes a run into all lanes; full chunks go to `out`.
+    /// Whether it still counts events that it passes over. Only one filler can, and all events must go
+    /// through it meanwhile.
+    pub fn counts(&self) -> bool {
+        self.lanes.iter().any(|l| matches!(l.skip, Skip::Events(1..)))
+    }
+
+    /// Counts nothing more, as another filler has.
+    pub fn counted(&mut self) {
+        for lane in &mut self.lanes {
+            if let Skip::Events(_) = lane.skip {
+                lane.skip = Skip::Nothing;
+            }
+        }
+    }
+
+    /// Takes a run into all lanes; what is full goes to `out`.
     pub fn take(
         &mut self,
         lanes: &Lanes,
         layout: &Arc<Layout>,
-        run: Run<'_>,
-        out: &mut dyn FnMut(usize, Chunk),
+        all: Run<'_>,
+        out: &mut dyn FnMut(usize, Parcel),
     ) {
         for (lane, feed) in lanes.feeds.iter().enumerate() {
             let filling = &mut self.lanes[lane];
+            if filling.failed {
+                continue;
+            }
+            let mut kept = std::mem::take(&mut filling.kept);
+            let run = match filling.skip {
+                Skip::Nothing | Skip::Events(0) => all,
+                Skip::Upto(p) if all.time_ms < p.time_ms => Run { words: &[], ..all },
+                Skip::Upto(p) if all.time_ms > p.time_ms => all,
+                Skip::Upto(_) | Skip::Events(_) => {
+                    kept.clear();
+                    for event in all.events(layout) {
+                        if !filling.passes_over(&event, &lanes.taken[lane]) {
+                            kept.extend_from_slice(event.record());
+                        }
+                    }
+                    Run { words: &kept, ..all }
+                }
+            };
             match feed {
                 Feed::Nothing => {}
                 Feed::Text(encoder) => {
@@ -315,7 +460,32 @@ impl Filler {
                         }
                     }
                 }
+                Feed::Messages(encoder) => {
+                    let mut rest = run;
+                    while !rest.words.is_empty() && !filling.failed {
+                        let Some(state) = filling.encoding.as_deref_mut() else { break };
+                        let before = filling.messages.list.len() as u64;
+                        let most = (lanes.most[lane] - before) as usize;
+                        let made = encoder.encode(state, layout, rest, &mut filling.messages, most);
+                        filling.events += filling.messages.list.len() as u64 - before;
+                        if let Some((head, second)) = made.last {
+                            filling.last = (run.time_ms, head, second);
+                        }
+                        rest.words = made.rest;
+                        if made.error.is_some()
+                            || filling.events >= lanes.most[lane]
+                            || filling.messages.bytes.len() >= CHUNK_BYTES
+                        {
+                            filling.flush(lanes, layout, lane, out);
+                        }
+                        if let Some(message) = made.error {
+                            filling.failed = true;
+                            out(lane, Parcel::Error(SinkError::new(message)));
+                        }
+                    }
+                }
             }
+            filling.kept = kept;
         }
     }
 
@@ -324,7 +494,7 @@ impl Filler {
         &mut self,
         lanes: &Lanes,
         layout: &Arc<Layout>,
-        out: &mut dyn FnMut(usize, Chunk),
+        out: &mut dyn FnMut(usize, Parcel),
     ) {
         for (lane, filling) in self.lanes.iter_mut().enumerate() {
             filling.flush(lanes, layout, lane, out);
@@ -333,18 +503,35 @@ impl Filler {
 }
 
 impl Filling {
+    /// Whether an event was made final by an earlier run.
+    fn passes_over(&mut self, event: &EventRef<'_>, taken: &[bool]) -> bool {
+        match &mut self.skip {
+            Skip::Nothing | Skip::Events(0) => false,
+            Skip::Upto(p) => event.position() <= *p,
+            Skip::Events(left) => {
+                let counts = taken[event.site_index()];
+                *left -= u64::from(counts);
+                counts
+            }
+        }
+    }
+
     fn flush(
         &mut self,
         lanes: &Lanes,
         layout: &Layout,
         lane: usize,
-        out: &mut dyn FnMut(usize, Chunk),
+        out: &mut dyn FnMut(usize, Parcel),
     ) {
         if self.events == 0 {
             return;
         }
         let payload = match self.batch.take() {
             Some(batch) => Payload::Batch(batch),
+            None if self.encoding.is_some() => {
+                let fresh = lock(&lanes.shared.messages).pop().unwrap_or_default();
+                Payload::Messages(std::mem::replace(&mut self.messages, fresh))
+            }
             None => {
                 let fresh = lock(&lanes.shared.blocks).pop().unwrap_or_default();
                 Payload::Bytes(std::mem::replace(&mut self.block, fresh))
@@ -354,6 +541,6 @@ impl Filling {
         let chunk =
             Chunk { payload, events: self.events, last: layout.position(time_ms, head, second) };
         self.events = 0;
-        out(lane, chunk);
+        out(lane, Parcel::Chunk(chunk));
     }
 }

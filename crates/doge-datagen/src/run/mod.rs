@@ -4,11 +4,11 @@ mod failure;
 mod lanes;
 mod pump;
 
-use crate::destination::Output;
+use crate::destination::{Output, OutputKind};
 use crate::error::{Cause, Error, Stopped};
 use crate::format::TextEncoder;
 use crate::report::{Outcome, OutputReport, RunReport};
-use crate::sink::{Opening, SinkError};
+use crate::sink::{Opening, Past, SinkError, Stream};
 use crate::spec::{Prepared, RunSpec, prepare};
 use doge_core::diag::{Diagnostic, Diagnostics};
 use doge_core::engine::{Engine, Program, Selection, Tuning};
@@ -46,8 +46,9 @@ pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Er
     };
     let mut report = begin(prepared, &program);
     report.threads = tuning.threads;
-    let lanes = match open(&program, &mut outputs) {
-        Ok(lanes) => lanes,
+    let opened = open(spec, prepared, &program, &mut outputs);
+    let (lanes, complete) = match opened {
+        Ok(opened) => opened,
         Err(errors) => {
             report.outcome = Outcome::Failed;
             report.error = errors.first().map(|e| e.message.clone());
@@ -60,11 +61,19 @@ pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Er
             })));
         }
     };
+    if complete {
+        report.complete = true;
+        report.ticks = 0;
+        lanes.close(&mut outputs, false);
+        report.outputs = outputs.iter().map(|o| line(o, 0)).collect();
+        return finish(None, &mut outputs, report, begun);
+    }
     let engine = Engine::new(program.clone(), tuning);
     let mut pump = Pump::new(engine, report.threads, lanes, spec);
     let end = pump.run();
     pump.report(&outputs, &mut report);
-    let failed = pump.close(&mut outputs);
+    let stopped = !matches!(end, End::Done);
+    let failed = pump.close(&mut outputs, stopped);
     let cause = match (failed, end) {
         (Some(e), _) => Some(sink_cause(e)),
         (None, End::Cancelled) => Some(Cause::Cancelled),
@@ -151,22 +160,53 @@ fn begin(prepared: &Prepared, program: &Program) -> RunReport {
     }
 }
 
-/// Opens all outputs; where some fail all others are still tried.
-fn open(program: &Arc<Program>, outputs: &mut [Output]) -> Result<Lanes, Vec<SinkError>> {
+/// Opens all outputs; where some fail all others are still tried. Also whether all of them hold the
+/// whole run already.
+fn open(
+    spec: &RunSpec,
+    prepared: &Prepared,
+    program: &Arc<Program>,
+    outputs: &mut [Output],
+) -> Result<(Lanes, bool), Vec<SinkError>> {
     let mut errors = Vec::new();
     let mut feeds = Vec::new();
+    let mut pasts: Vec<Option<Past>> = Vec::new();
+    let stream = Arc::new(Stream::of(prepared));
+    let end_ms = program.start_ms + program.ticks as i64 * program.tick_ms;
     for output in outputs.iter_mut() {
-        let feed = Feed::of(output, &program.layout);
+        let mut feed = Feed::of(output, &program.layout);
         let header = match &feed {
             Feed::Text(encoder) => TextEncoder::header(encoder).to_vec(),
             _ => Vec::new(),
         };
-        if let Err(e) = output.sink.open(&Opening { header }) {
-            errors.push(e);
+        let opening = Opening {
+            header,
+            stream: stream.clone(),
+            resume: spec.resume,
+            span_ms: (program.start_ms, end_ms),
+            meter: output.meter.clone(),
+        };
+        let opened = output.sink.open(&opening).and_then(|past| {
+            if output.kind == OutputKind::Messages
+                && let Some(encoder) = output.sink.messages(&program.layout, &output.events)?
+            {
+                feed = Feed::Messages(encoder);
+            }
+            Ok(past)
+        });
+        match opened {
+            Ok(past) => pasts.push(past),
+            Err(e) => errors.push(e),
         }
         feeds.push(feed);
     }
-    if errors.is_empty() { Ok(Lanes::new(outputs, feeds)) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let is_complete =
+        |past: &Option<Past>| past.and_then(|p| p.complete_ms).is_some_and(|ms| ms >= end_ms);
+    let complete = !pasts.is_empty() && pasts.iter().all(is_complete);
+    Ok((Lanes::new(outputs, feeds, &pasts, &program.layout), complete))
 }
 
 fn sink_cause(e: SinkError) -> Cause {

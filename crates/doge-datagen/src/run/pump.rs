@@ -1,11 +1,11 @@
 //! The loop of a run: window after window, simulated by all threads, then encoded by all threads, then
 //! handed to the writers in order.
 
-use super::lanes::{Filler, Lanes};
+use super::lanes::{Filler, Lanes, Parcel};
 use super::line;
 use crate::destination::Output;
 use crate::report::RunReport;
-use crate::sink::{Chunk, SinkError};
+use crate::sink::SinkError;
 use crate::spec::{Progress, RunSpec};
 use doge_core::batch::{Layout, Run, SITE_BITS};
 use doge_core::engine::{Cell, Engine, Failure, Ordered, Program, Window, Worker};
@@ -157,7 +157,12 @@ impl Pump {
         let lanes = &self.lanes;
         let workers: Vec<&Worker> = self.workers.iter().collect();
         let buckets = window.buckets();
-        if workers.len() == 1 {
+        // Earlier runs have written all of it.
+        let end_ms = program.start_ms + window.to as i64 * program.tick_ms;
+        if lanes.all_done_before_ms().is_some_and(|ms| end_ms <= ms) {
+            return;
+        }
+        if workers.len() == 1 || self.fillers[0].counts() {
             let (filler, ordered) = (&mut self.fillers[0], &mut self.ordered[0]);
             let mut out = |lane, chunk| lanes.deliver(lane, chunk);
             for bucket in 0..buckets {
@@ -165,9 +170,13 @@ impl Pump {
                     filler.take(lanes, layout, run, &mut out)
                 });
             }
-            if self.flushed.elapsed() > FLUSH_EVERY {
+            // Chunks stay in order only if no other filler goes on before this one is empty.
+            if workers.len() > 1 || self.flushed.elapsed() > FLUSH_EVERY {
                 filler.flush(lanes, layout, &mut out);
                 self.flushed = Instant::now();
+            }
+            if !self.fillers[0].counts() {
+                self.fillers.iter_mut().for_each(Filler::counted);
             }
             return;
         }
@@ -318,20 +327,21 @@ impl Pump {
         report.cut = self.ended.is_some();
     }
 
-    /// Waits for the writers and gives the outputs their sinks back; the first error of a sink.
-    pub fn close(self, outputs: &mut [Output]) -> Option<SinkError> {
-        self.lanes.close(outputs)
+    /// Waits for the writers and gives the outputs their sinks back; the first error of a sink. Where the
+    /// run `stopped` early, what can be resumed is made final.
+    pub fn close(self, outputs: &mut [Output], stopped: bool) -> Option<SinkError> {
+        self.lanes.close(outputs, stopped)
     }
 }
 
 /// Chunks of tasks that are done, until it is their turn.
 struct Turn {
     next: usize,
-    waiting: BTreeMap<usize, Vec<(usize, Chunk)>>,
+    waiting: BTreeMap<usize, Vec<(usize, Parcel)>>,
 }
 
 impl Turn {
-    fn take(&mut self) -> Option<Vec<(usize, Chunk)>> {
+    fn take(&mut self) -> Option<Vec<(usize, Parcel)>> {
         let chunks = self.waiting.remove(&self.next)?;
         self.next += 1;
         Some(chunks)

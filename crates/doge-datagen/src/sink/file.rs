@@ -7,10 +7,10 @@
 //! A lock on the file that is written (it dies with its process) keeps two runs apart.
 
 use super::{
-    Chunk, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Payload, Sink,
+    Chunk, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Past, Payload, Sink,
     SinkError, SinkKind, Takes, text,
 };
-use crate::format::TextFormat;
+use crate::format::{Format, TextFormat};
 use doge_core::batch::Position;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -23,14 +23,14 @@ pub static KIND: SinkKind = SinkKind {
     summary: "text to a file, or a file per event",
     keys: &[
         Key::required("path", KeyValue::Template),
-        Key::optional("format", KeyValue::Format),
+        Key::optional("format", KeyValue::Format(&[Format::Jsonl, Format::Csv])),
         Key::later(
             "compression",
             "write plain text, and compress it afterwards: `gzip out/NAME.jsonl`",
         ),
         Key::later("part", "write one file per event (`path: \"out/{event}.jsonl\"`)"),
     ],
-    takes: Takes::Text,
+    takes: Takes::ByFormat,
     keeps: true,
     resumable: false,
     make: Make::Now(|settings, context| {
@@ -38,10 +38,13 @@ pub static KIND: SinkKind = SinkKind {
         if path.as_os_str().is_empty() {
             return Err("the path is empty".into());
         }
+        let Some(format) = context.format.text() else {
+            return Err(format!("`{}` is not in this build", context.format.name()));
+        };
         Ok(Made {
             place: path.display().to_string(),
             identity: Identity::file(&path),
-            sink: Box::new(FileSink::new(path, context.format, context.if_exists, settings.wait())),
+            sink: Box::new(FileSink::new(path, format, context.if_exists, settings.wait())),
         })
     }),
 };
@@ -316,7 +319,7 @@ fn same_file(_: &File, path: &Path) -> bool {
 }
 
 impl Sink for FileSink {
-    fn open(&mut self, opening: &Opening) -> Result<Option<Position>, SinkError> {
+    fn open(&mut self, opening: &Opening) -> Result<Option<Past>, SinkError> {
         let found = std::fs::metadata(&self.path);
         let open = match &found {
             Ok(m) if m.is_dir() => {
@@ -354,7 +357,7 @@ impl Sink for FileSink {
     fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
         match &chunk.payload {
             Payload::Bytes(bytes) => self.put(bytes, chunk.events),
-            Payload::Batch(_) => {
+            Payload::Batch(_) | Payload::Messages(_) => {
                 Err(SinkError::new(format!("{} takes text, not records", self.place())))
             }
         }

@@ -26,7 +26,7 @@ const fn later(
 }
 
 macro_rules! keys {
-    ($($name:literal),*) => { &[$(Key { name: $name, value: super::KeyValue::Any, required: false, later: None }),*] };
+    ($($name:literal),*) => { &[$(Key { name: $name, value: super::KeyValue::Any, required: false, later: None, doc: "" }),*] };
 }
 
 /// `sqlite`, in a build without its feature

@@ -11,6 +11,8 @@
 mod file;
 mod kind;
 mod later;
+mod meter;
+mod note;
 mod null;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -21,9 +23,12 @@ pub use text::{events, grouped};
 pub(crate) use text::{io_reason, timestamp};
 
 pub use kind::{Context, Identity, IfExists, Key, KeyValue, Made, Make, Settings, SinkKind, Takes};
+pub use meter::{Meter, MeterReading};
+pub use note::{Mark, Note, Past, Stream};
 
-use crate::format::TextBlock;
-use doge_core::batch::{EventBatch, Position};
+use crate::format::{MessageEncoder, Messages, TextBlock};
+use doge_core::batch::{EventBatch, Layout, Position};
+use std::sync::Arc;
 
 /// All kinds of destinations, in the order in which they are listed to people.
 pub static KINDS: &[&SinkKind] = &[
@@ -64,11 +69,21 @@ pub enum Payload {
     Bytes(TextBlock),
     /// Records; only events of this output.
     Batch(EventBatch),
+    /// Messages, made by what [`Sink::messages`] returned.
+    Messages(Messages),
 }
 
 /// What a sink is told when it is opened.
 #[derive(Clone, Debug, Default)]
 pub struct Opening {
+    /// What stream this is: for the note that makes a run resumable.
+    pub stream: Arc<Stream>,
+    /// Whether to go on from what an earlier run of the same stream has left here.
+    pub resume: bool,
+    /// The first and the last instant (exclusive) of the run, milliseconds since the epoch.
+    pub span_ms: (i64, i64),
+    /// Where the sink counts what people want to watch.
+    pub meter: Arc<Meter>,
     /// What stands before the first event of a text output: the header line of CSV, else nothing. Made
     /// by the format; the sink writes it where the output is empty, and leaves it out where it appends.
     pub header: Vec<u8>,
@@ -82,7 +97,7 @@ pub struct Opening {
 ///
 /// ```text
 /// open -> (write* -> commit)* -> finish          the run ended well
-///      \-> ... any call failed, or Ctrl-C -> abort
+///      \-> ... any call failed, or Ctrl-C -> (commit ->) abort
 /// ```
 ///
 /// All outputs of a run are opened before the first event is generated; where one fails all others
@@ -101,6 +116,12 @@ pub struct Opening {
 ///   with a row.
 /// - With `replace` the old content MUST stay until the first commit (tables) or `finish` (files), and
 ///   the new one MUST take its place in one step.
+/// - A kind that is `resumable` keeps a [`Note`] in the destination. `open` writes it durably ("nothing yet")
+///   before the first event; `commit` and `finish` change it in one step with the events that it speaks of.
+///   With `resume`, `open` returns what the note says, refuses a note of another stream with its
+///   differences ([`Note::resume`]), removes what is there beyond the note, and treats a place without a note
+///   as a fresh run does, by `if_exists`. Without `resume` the content under an old note is old content, by
+///   `if_exists` too. `finish` notes that the output is complete, and up to when.
 /// - `write` MUST take events in the order given, MUST NOT drop, repeat or alter one, and blocks for as
 ///   long as it must.
 /// - A position that `commit` returns MUST be durable: a process that is killed afterwards leaves
@@ -117,14 +138,14 @@ pub struct Opening {
 /// - Another process that writes to the same place SHOULD be noticed: by a lock that dies with its
 ///   process.
 pub trait Sink: Send {
-    /// Makes the destination ready: connects, checks or makes tables, obeys `if_exists`. Returns the
-    /// last position that an earlier run of the same stream has committed here, `None` for a fresh
-    /// start or where the sink keeps no note.
+    /// Makes the destination ready: connects, checks or makes tables, obeys `if_exists`. Returns how
+    /// far an earlier run of the same stream has come here, `None` for a fresh start or where the sink
+    /// keeps no note. Events up to there are not given to it again.
     ///
     /// # Errors
     /// The destination cannot take the events; nothing was changed. Outputs that share one destination
     /// (tables of one database) may all return the same message: it is shown once.
-    fn open(&mut self, opening: &Opening) -> Result<Option<Position>, SinkError>;
+    fn open(&mut self, opening: &Opening) -> Result<Option<Past>, SinkError>;
 
     /// Takes events, in order. They need not be durable when it returns.
     ///
@@ -150,6 +171,20 @@ pub trait Sink: Send {
     /// what is safe and where (`out/a.jsonl.part holds the first 1,024 events`).
     fn abort(&mut self) -> String;
 
+    /// The encoder of a sink that takes messages; asked after `open`. `events` marks the events of this
+    /// output.
+    ///
+    /// # Errors
+    /// An event cannot be carried, by type.
+    fn messages(
+        &mut self,
+        layout: &Arc<Layout>,
+        events: &[bool],
+    ) -> Result<Option<Arc<dyn MessageEncoder>>, SinkError> {
+        let _ = (layout, events);
+        Ok(None)
+    }
+
     /// Whether `write` never blocks and costs next to nothing, so that a thread of its own is not worth
     /// its price. Asked after `open`.
     fn is_instant(&self) -> bool {
@@ -167,7 +202,7 @@ pub struct Finished {
 }
 
 /// Why a destination failed; for people. `Display` never repeats the source.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkError {
     /// What was tried on what, and what is wrong: `cannot write out/a.jsonl: no space left on device`.
     pub message: String,

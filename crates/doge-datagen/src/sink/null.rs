@@ -1,6 +1,8 @@
 //! `null`: takes events and drops them. For measuring, and for runs whose report is what is wanted.
 
-use super::{Chunk, Finished, Identity, Made, Make, Opening, Sink, SinkError, SinkKind, Takes};
+use super::{
+    Chunk, Finished, Identity, Made, Make, Opening, Past, Sink, SinkError, SinkKind, Takes,
+};
 use doge_core::batch::Position;
 
 /// `null`
@@ -19,7 +21,7 @@ pub static KIND: SinkKind = SinkKind {
 struct Null;
 
 impl Sink for Null {
-    fn open(&mut self, _: &Opening) -> Result<Option<Position>, SinkError> {
+    fn open(&mut self, _: &Opening) -> Result<Option<Past>, SinkError> {
         Ok(None)
     }
 

@@ -11,8 +11,8 @@
 //! write every page twice; see `examples/sqlite_rows.rs` for the measurement.
 
 use super::{
-    Chunk, Context, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Payload,
-    Settings, Sink, SinkError, SinkKind, Takes, text,
+    Chunk, Context, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Past,
+    Payload, Settings, Sink, SinkError, SinkKind, Takes, text,
 };
 use doge_core::batch::{Cell, EventBatch, Position};
 use doge_core::expr::func::{self, TextBuf};
@@ -515,7 +515,7 @@ fn lock(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
 }
 
 impl Sink for Table {
-    fn open(&mut self, _: &Opening) -> Result<Option<Position>, SinkError> {
+    fn open(&mut self, _: &Opening) -> Result<Option<Past>, SinkError> {
         let shared = self.database.clone();
         let mut database = lock(&shared);
         let result = database.ready().and_then(|connection| self.prepare(connection));

@@ -2,10 +2,10 @@
 
 use super::file::{write_whole, written_events};
 use super::{
-    Chunk, Finished, Identity, Key, KeyValue, Made, Make, Opening, Payload, Sink, SinkError,
+    Chunk, Finished, Identity, Key, KeyValue, Made, Make, Opening, Past, Payload, Sink, SinkError,
     SinkKind, Takes, text,
 };
-use crate::format::TextFormat;
+use crate::format::{Format, TextFormat};
 use doge_core::batch::Position;
 use std::io::Write;
 
@@ -13,12 +13,13 @@ use std::io::Write;
 pub static KIND: SinkKind = SinkKind {
     name: "stdout",
     summary: "text to standard output",
-    keys: &[Key::optional("format", KeyValue::Format)],
+    keys: &[Key::optional("format", KeyValue::Format(&[Format::Jsonl, Format::Csv]))],
     takes: Takes::Text,
     keeps: false,
     resumable: false,
     make: Make::Now(|_, context| {
-        let sink = Stdout { format: context.format, events: 0, bytes: 0 };
+        let format = context.format.text().unwrap_or(TextFormat::Jsonl);
+        let sink = Stdout { format, events: 0, bytes: 0 };
         Ok(Made { sink: Box::new(sink), place: NAME.into(), identity: Identity::Stdout })
     }),
 };
@@ -52,7 +53,7 @@ impl Stdout {
 }
 
 impl Sink for Stdout {
-    fn open(&mut self, opening: &Opening) -> Result<Option<Position>, SinkError> {
+    fn open(&mut self, opening: &Opening) -> Result<Option<Past>, SinkError> {
         self.put(&opening.header, 0)?;
         Ok(None)
     }
@@ -60,7 +61,7 @@ impl Sink for Stdout {
     fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
         match &chunk.payload {
             Payload::Bytes(bytes) => self.put(bytes, chunk.events),
-            Payload::Batch(_) => Err(SinkError::new("standard output takes text, not records")),
+            _ => Err(SinkError::new("standard output takes text, not records")),
         }
     }
 

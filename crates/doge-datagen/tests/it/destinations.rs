@@ -57,6 +57,8 @@ fn resolved(specs: &[DestinationSpec], ask: &Ask<'_>) -> Result<Vec<Output>, Str
         selected: ask.selected,
         if_exists: ask.if_exists,
         shard: ask.shard,
+        resume: false,
+        folder: std::path::Path::new(""),
         environment: &|name| (name == "DIR").then(|| "from{event}env".to_owned()),
     })
     .map_err(|d| {
@@ -82,6 +84,7 @@ fn shown(outputs: Result<Vec<Output>, String>) -> String {
             OutputKind::Text { format: TextFormat::Jsonl, envelope: false } => "jsonl",
             OutputKind::Text { format: TextFormat::Csv, .. } => "csv",
             OutputKind::Records => "records",
+            OutputKind::Messages => "messages",
             OutputKind::Nothing => "nothing",
         };
         format!("{}: {} as {kind}", o.place, events.join("+"))

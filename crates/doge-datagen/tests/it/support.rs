@@ -132,7 +132,7 @@ pub fn chunk(
     from: u64,
     to: u64,
 ) -> Chunk {
-    let payload = if kind.takes == Takes::Text {
+    let payload = if matches!(kind.takes, Takes::Text | Takes::ByFormat) {
         let bytes: Vec<u8> = (from..to).flat_map(|n| text_of(n, format).into_bytes()).collect();
         Payload::Bytes(bytes.into())
     } else {
@@ -160,16 +160,27 @@ pub fn make(
     let layout = layout();
     let mut settings = Settings::default();
     // Nobody wants to wait ten seconds in a test.
-    settings.texts.insert("busy_ms", "300".into());
-    settings.texts.extend(texts.iter().map(|(k, v)| (*k, (*v).to_owned())));
+    settings.texts.insert("busy_ms".into(), "300".into());
+    settings.texts.extend(texts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     let Make::Now(make) = kind.make else { panic!("{} cannot be made", kind.name) };
-    let mut context = Context { if_exists, format, event: Some(&layout.events[0]), shared };
+    let mut context = Context {
+        if_exists,
+        format: format.into(),
+        event: Some(&layout.events[0]),
+        events: &[(0, &layout.events[0])],
+        shard: (1, 1),
+        folder: Path::new(""),
+        shared,
+    };
     make(&settings, &mut context).expect("the sink can be made").sink
 }
 
 /// What every run tells a sink of text.
 pub fn opening(format: TextFormat) -> Opening {
-    Opening { header: if format == TextFormat::Csv { HEADER.into() } else { Vec::new() } }
+    Opening {
+        header: if format == TextFormat::Csv { HEADER.into() } else { Vec::new() },
+        ..Opening::default()
+    }
 }
 
 /// Runs a Python program with arguments; its output. Python reads back what sinks wrote, so that
