@@ -8,6 +8,7 @@ use super::install::{self, Need};
 use super::process::{Launch, run};
 use super::{LIMITED, PASSWORD, Place, Service, USER};
 use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -86,6 +87,7 @@ impl Service for Kafka {
     /// Kafka writes this line after all listeners are open.
     fn is_ready(&self, place: &Place) -> bool {
         fs::read_to_string(place.home.log()).is_ok_and(|log| log.contains("Kafka Server started"))
+            && TcpStream::connect(("127.0.0.1", place.home.port("plain"))).is_ok()
     }
 
     fn variables(&self, place: &Place) -> Vec<(&'static str, String)> {
@@ -149,6 +151,9 @@ fn settings(place: &Place, data: &Path) -> String {
         "auto.create.topics.enable=false".into(),
         "message.max.bytes=10485760".into(),
         "group.initial.rebalance.delay.ms=0".into(),
+        // A killed broker is let in again when the session that it had is over; the usual 9 s are long.
+        "broker.session.timeout.ms=3000".into(),
+        "broker.heartbeat.interval.ms=500".into(),
     ];
     // There is one node, and one partition is made faster than fifty.
     for (prefix, factor) in [

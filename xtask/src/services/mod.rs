@@ -41,7 +41,7 @@ mod tls;
 
 use install::Need;
 use place::{Home, Lock, State};
-use process::Launch;
+use process::{Launch, Process};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,9 @@ const LIMITED: &str = "doge_limited";
 
 /// How long a server may take to become ready.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How often a server that ends while it starts is started.
+const ATTEMPTS: u32 = 3;
 
 const MAVEN: Need = Need { package: "maven", is_there: || install::program("mvn").is_some() };
 
@@ -205,16 +208,36 @@ impl Set {
         self.place(service).home.running().is_some()
     }
 
+    /// Whether a server that runs answers; `None` if it does not run, or ends while it is asked, as one
+    /// does that was killed a moment ago.
+    fn answers(&self, service: &dyn Service) -> Option<bool> {
+        let place = self.place(service);
+        let process = place.home.running()?;
+        let answers = process::until(Duration::from_secs(10), || {
+            !process.is_alive() || service.is_ready(&place)
+        });
+        process.is_alive().then_some(answers)
+    }
+
     /// Starts what does not run; what could not be started, and why.
     fn up(&self, services: &[&dyn Service]) -> Result<Vec<String>, String> {
         let _ours = self.state.lock()?;
-        let stopped: Vec<&dyn Service> =
-            services.iter().copied().filter(|s| !self.is_running(*s)).collect();
-        for service in services.iter().filter(|s| self.is_running(**s)) {
-            println!("{}", self.status(*service));
+        let mut failed = Vec::new();
+        let mut stopped = Vec::new();
+        for service in services.iter().copied() {
+            match self.answers(service) {
+                Some(true) => println!("{}", self.status(service)),
+                Some(false) => {
+                    let name = service.name();
+                    failed.push(format!(
+                        "{name}: it runs and does not answer: `cargo xtask services kill {name}`, then `up`"
+                    ));
+                }
+                None => stopped.push(service),
+            }
         }
         if stopped.is_empty() {
-            return Ok(Vec::new());
+            return Ok(failed);
         }
         // One at a time for all sets: they share downloads, and free ports are the same for all.
         let of_all = Lock::take(&self.cache)?;
@@ -226,7 +249,6 @@ impl Set {
         };
         let packages: BTreeSet<&str> = stopped.iter().flat_map(|s| missing(*s)).collect();
         let advice = install::install(&packages.into_iter().collect::<Vec<_>>()).err();
-        let mut failed = Vec::new();
         let mut ready = Vec::new();
         let mut chosen = BTreeSet::new();
         // What others of this set have or had is theirs.
@@ -399,23 +421,49 @@ fn bring_up(service: &dyn Service, place: &Place) -> Result<(), String> {
         fs::rename(&part, &data).map_err(|e| format!("{}: {e}", data.display()))?;
     }
     let _ = fs::remove_file(home.file("ready"));
-    let process = process::start(&service.launch(place)?, &home.pid_file(), &home.log())?;
-    let is_over = || !process.is_alive() || service.is_ready(place);
-    if !process::until(PATIENCE, is_over) {
-        process.kill();
-        return Err(format!(
-            "not ready after {} s:\n{}",
-            PATIENCE.as_secs(),
-            process::tail(&home.log())
-        ));
+    // PostgreSQL does not start beside the pid of one that was killed.
+    if let Some(last) = Process::read(&home.pid_file()) {
+        process::until(Duration::from_secs(5), || last.is_gone());
     }
-    if !process.is_alive() {
-        return Err(format!("it ended while it started:\n{}", process::tail(&home.log())));
-    }
+    let mut attempt = 1;
+    let process = loop {
+        match start_and_wait(service, place) {
+            Ok(process) => break process,
+            // What a killed server started may need a moment to notice, and until then it is in the way.
+            Err(Failure::Ended(_)) if attempt < ATTEMPTS => attempt += 1,
+            Err(Failure::Ended(why) | Failure::Other(why)) => return Err(why),
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    };
     service.settle(place)?;
     home.write("ready", &process.mark())?;
     println!("{:8} ready after {:.1} s", service.name(), begun.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Why a server is not ready.
+enum Failure {
+    /// It ended by itself.
+    Ended(String),
+    Other(String),
+}
+
+fn start_and_wait(service: &dyn Service, place: &Place) -> Result<Process, Failure> {
+    let home = &place.home;
+    let launch = service.launch(place).map_err(Failure::Other)?;
+    let process = process::start(&launch, &home.pid_file(), &home.log()).map_err(Failure::Other)?;
+    let is_over = || !process.is_alive() || service.is_ready(place);
+    let in_time = process::until(PATIENCE, is_over);
+    if !process.is_alive() {
+        let end = process::tail(&home.log());
+        return Err(Failure::Ended(format!("it ended while it started:\n{end}")));
+    }
+    if !in_time {
+        process.kill();
+        let end = process::tail(&home.log());
+        return Err(Failure::Other(format!("not ready after {} s:\n{end}", PATIENCE.as_secs())));
+    }
+    Ok(process)
 }
 
 #[cfg(test)]

@@ -77,6 +77,11 @@ impl Process {
         Stat::of(self.pid).is_some_and(|s| s.process == self && !s.is_dead)
     }
 
+    /// Whether it left nothing behind: one that ended still holds its pid until its parent has noticed.
+    pub fn is_gone(self) -> bool {
+        Stat::of(self.pid).is_none_or(|s| s.process != self)
+    }
+
     /// What a ready mark holds.
     pub fn mark(self) -> String {
         format!("{} {}\n", self.pid, self.start)
