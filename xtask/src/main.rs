@@ -6,6 +6,7 @@ mod fuzz;
 mod json;
 mod mutants;
 mod packages;
+mod services;
 mod test;
 mod tidy;
 
@@ -44,6 +45,12 @@ const CHORES: &[Chore] = &[
         },
     },
     Chore {
+        name: "services",
+        options: "up|env|status|kill|down [NAME...]",
+        summary: "real servers for tests and for trying out",
+        run: services::run,
+    },
+    Chore {
         name: "fuzz",
         options: "[TARGET] [--seconds N]",
         summary: "fuzz targets, half a minute each",
@@ -72,7 +79,7 @@ fn main() -> ExitCode {
 
 fn help() -> String {
     let line = |c: &Chore| {
-        format!("  cargo xtask {:30} {}\n", format!("{} {}", c.name, c.options), c.summary)
+        format!("  cargo xtask {:42} {}\n", format!("{} {}", c.name, c.options), c.summary)
     };
     format!("chores:\n{}", CHORES.iter().map(line).collect::<String>())
 }
