@@ -6,6 +6,7 @@ mod fuzz;
 mod json;
 mod mutants;
 mod packages;
+mod soak;
 mod services;
 mod test;
 mod tidy;
@@ -34,6 +35,12 @@ const CHORES: &[Chore] = &[
         options: "[NAME...]",
         summary: "which planted errors no test finds (long)",
         run: mutants::run,
+    },
+    Chore {
+        name: "soak",
+        options: "[--kills N] [--seed S]",
+        summary: "kills runs to all servers, resumes them, and counts every event",
+        run: soak::run,
     },
     Chore {
         name: "tidy",
