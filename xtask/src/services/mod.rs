@@ -45,6 +45,7 @@ use process::{Launch, Process};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tls::Tls;
 
@@ -362,10 +363,13 @@ impl Set {
                 false
             }
         });
+        let chosen = Mutex::new(chosen);
         std::thread::scope(|scope| {
             let starts: Vec<_> = ready
                 .iter()
-                .map(|(service, place)| (*service, scope.spawn(|| bring_up(*service, place))))
+                .map(|(service, place)| {
+                    (*service, scope.spawn(|| bring_up(*service, place, &chosen)))
+                })
                 .collect();
             for (service, start) in starts {
                 match start.join() {
@@ -487,7 +491,11 @@ fn clear(service: &dyn Service, home: &Home) {
 }
 
 /// Makes the data if it is not there, starts the server and waits until it is ready.
-fn bring_up(service: &dyn Service, place: &Place) -> Result<(), String> {
+fn bring_up(
+    service: &dyn Service,
+    place: &Place,
+    chosen: &Mutex<BTreeSet<u16>>,
+) -> Result<(), String> {
     let begun = Instant::now();
     let home = &place.home;
     let data = home.data();
@@ -508,11 +516,16 @@ fn bring_up(service: &dyn Service, place: &Place) -> Result<(), String> {
     let process = loop {
         match start_and_wait(service, place) {
             Ok(process) => break process,
-            // What a killed server started may need a moment to notice, and until then it is in the way.
+            // What a killed server started may need a moment to notice, and until then it is in the way;
+            // or somebody else was faster to take a port.
             Err(Failure::Ended(_)) if attempt < ATTEMPTS => attempt += 1,
             Err(Failure::Ended(why) | Failure::Other(why)) => return Err(why),
         }
         std::thread::sleep(Duration::from_secs(1));
+        let mut chosen = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its own are not taken by itself.
+        home.ports().values().for_each(|p| _ = chosen.remove(p));
+        home.choose_ports(service.ports(), &mut chosen)?;
     };
     service.settle(place)?;
     home.write("ready", &process.mark())?;
@@ -531,7 +544,9 @@ fn start_and_wait(service: &dyn Service, place: &Place) -> Result<Process, Failu
     let home = &place.home;
     let launch = service.launch(place).map_err(Failure::Other)?;
     let process = process::start(&launch, &home.pid_file(), &home.log()).map_err(Failure::Other)?;
-    let is_over = || !process.is_alive() || service.is_ready(place);
+    let ports = home.ports();
+    let is_ready = || service.is_ready(place) && ports.values().all(|p| process.listens(*p));
+    let is_over = || !process.is_alive() || is_ready();
     let in_time = process::until(PATIENCE, is_over);
     if !process.is_alive() {
         let end = process::tail(&home.log());

@@ -85,6 +85,16 @@ impl Process {
         Stat::of(self.pid).is_none_or(|s| s.process != self)
     }
 
+    /// Whether it is the one that listens on a port: another set may have been faster, and answers there.
+    pub fn listens(self, port: u16) -> bool {
+        let Ok(files) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else { return false };
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+        let sockets: BTreeSet<String> =
+            tables.into_iter().flatten().flat_map(|t| listeners(&t, port)).collect();
+        let targets = files.flatten().filter_map(|f| fs::read_link(f.path()).ok());
+        targets.into_iter().any(|t| t.to_str().is_some_and(|t| sockets.contains(t)))
+    }
+
     /// What a ready mark holds.
     pub fn mark(self) -> String {
         format!("{} {}\n", self.pid, self.start)
@@ -138,6 +148,18 @@ impl Process {
         send("KILL", &family);
         until(Duration::from_secs(10), || !family.iter().any(|p| p.is_alive()));
     }
+}
+
+/// The sockets of a table of `/proc/net` that listen on a port, as the links in `/proc/PID/fd` name them.
+fn listeners(table: &str, port: u16) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let ending = format!(":{port:04X}");
+    let socket = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields.get(1)?.ends_with(&ending) && *fields.get(3)? == LISTEN;
+        is_it.then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
+    };
+    table.lines().filter_map(socket).collect()
 }
 
 /// All processes.
@@ -267,7 +289,7 @@ fn last_lines(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, Stat};
+    use super::{Process, Stat, listeners};
 
     #[test]
     fn the_line_of_a_process() {
@@ -280,6 +302,22 @@ mod tests {
         assert!(stat("java", "Z").is_some_and(|s| s.is_dead));
         assert_eq!(Stat::parse("42 (java) S 1 10"), None, "cut off");
         assert_eq!(Stat::parse(""), None);
+    }
+
+    #[test]
+    fn who_listens() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+             0: 0100007F:3C48 00000000:0000 0A 00000000:00000000 00:00000000 00000000   103        0 31415 1\n\
+             1: 0100007F:3C48 0100007F:8000 01 00000000:00000000 00:00000000 00000000   103        0 31416 1\n\
+             2: 0100007F:3C49 00000000:0000 0A 00000000:00000000 00:00000000 00000000   103        0 31417 1\n";
+        assert_eq!(listeners(table, 15432), ["socket:[31415]"], "not the connection to it");
+        assert!(listeners(table, 80).is_empty());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let Some(me) = Stat::of(std::process::id()) else { return };
+        assert!(me.process.listens(port));
+        drop(listener);
+        assert!(!me.process.listens(port));
     }
 
     #[test]
