@@ -3,6 +3,7 @@
 //! Every check runs even where an earlier one failed, so that one run tells everything. What a check
 //! prints goes straight to the terminal.
 
+use crate::services::ForTests;
 use crate::{cargo, tidy};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 /// What came of a check.
 enum Outcome {
     Passed,
+    /// It passed, but for what could not be tried here, and why.
+    Partly(String),
     Failed(String),
     /// It could not be tried here, and why.
     Skipped(String),
@@ -54,7 +57,7 @@ const CHECKS: &[Check] = &[
                 // Each example in the documentation of an item is a program of its own.
                 command.args(["--lib", "--bins", "--tests"]);
             }
-            ran(&mut command, "see above")
+            with_servers(command, !quick)
         },
     },
     Check {
@@ -96,6 +99,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         let at = Instant::now();
         let (word, why) = match (check.run)(quick) {
             Outcome::Passed => ("passed", String::new()),
+            Outcome::Partly(why) => ("passed", why),
             Outcome::Failed(why) => {
                 failed.push(check.name);
                 ("FAILED", why)
@@ -127,6 +131,32 @@ fn ran(command: &mut Command, way: &str) -> Outcome {
         Err(e) => {
             Outcome::Failed(format!("cannot run {}: {e}", command.get_program().to_string_lossy()))
         }
+    }
+}
+
+/// Runs the tests beside the servers that run already, or with `start` beside all that can be started,
+/// which are taken down afterwards. A missing package is told; a server that is installed and does not
+/// start is a failure.
+fn with_servers(mut command: Command, start: bool) -> Outcome {
+    let servers = match ForTests::get(start) {
+        Ok(servers) => servers,
+        // No servers on such a system: the tests say what they leave out.
+        Err(why) => {
+            let outcome = ran(&mut command, "see above");
+            return if matches!(outcome, Outcome::Passed) { Outcome::Partly(why) } else { outcome };
+        }
+    };
+    servers.without.iter().for_each(|(why, _)| println!("without {why}"));
+    let outcome = ran(command.envs(servers.variables.iter().cloned()), "see above");
+    let mut first_lines = servers.without.iter().filter_map(|(why, _)| why.lines().next());
+    let first = first_lines.next().map(|l| format!("without {l}"));
+    let all_missing = servers.without.iter().all(|(_, is_missing)| *is_missing);
+    let back = servers.give_back();
+    match (outcome, first, back) {
+        (Outcome::Passed, _, Err(why)) => Outcome::Failed(why),
+        (Outcome::Passed, Some(why), _) if all_missing => Outcome::Partly(why),
+        (Outcome::Passed, Some(why), _) => Outcome::Failed(why),
+        (outcome, ..) => outcome,
     }
 }
 

@@ -5,12 +5,11 @@
 //! data lies in the past, and topics are made only on demand, so that a wrong name is noticed.
 
 use super::install::{self, Need};
-use super::process::{Launch, run};
+use super::process::{Launch, run_noted};
 use super::{LIMITED, PASSWORD, Place, Service, USER};
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
 
 pub struct Kafka;
 
@@ -62,17 +61,20 @@ impl Service for Kafka {
     }
 
     fn create(&self, place: &Place, into: &Path) -> Result<(), String> {
-        let settings = place.home.write("format.properties", &settings(place, into))?;
+        place.home.write("log4j2.properties", LOGGING)?;
+        // Named like the folder, so that what an interrupted run started reads its own.
+        let file = into.with_extension(format!("{}.properties", std::process::id()));
+        fs::write(&file, settings(place, into)).map_err(|e| format!("{}: {e}", file.display()))?;
         let mut command = java(place, "kafka.tools.StorageTool");
         command.extend(["format", "-t", CLUSTER, "--standalone", "-c"].map(str::to_owned));
-        command.push(settings.to_string_lossy().into_owned());
+        command.push(file.to_string_lossy().into_owned());
         for user in [USER, LIMITED] {
             for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
                 let account = format!("{mechanism}=[name={user},password={PASSWORD}]");
                 command.extend(["--add-scram".to_owned(), account]);
             }
         }
-        run(Command::new(&command[0]).args(&command[1..]).current_dir(into)).map(|_| ())
+        run_noted(&command, into, "", &place.home.maker_file())
     }
 
     fn launch(&self, place: &Place) -> Result<Launch, String> {

@@ -1,7 +1,7 @@
 //! MariaDB, with a user for each way to sign in.
 
 use super::install::{self, Need};
-use super::process::{Launch, run};
+use super::process::{Launch, run, run_noted};
 use super::{LIMITED, PASSWORD, Place, Service, USER};
 use std::path::Path;
 use std::process::Command;
@@ -36,13 +36,14 @@ impl Service for MariaDb {
         NEEDS
     }
 
-    fn create(&self, _: &Place, into: &Path) -> Result<(), String> {
+    fn create(&self, place: &Place, into: &Path) -> Result<(), String> {
         let program = install::program("mariadb-install-db").ok_or("there is no MariaDB")?;
-        let mut command = Command::new(program);
-        command.args(["--no-defaults", "--skip-test-db", "--skip-log-error"]);
-        command.arg("--auth-root-authentication-method=normal");
-        command.arg(format!("--datadir={}", into.display()));
-        run(command.args(as_root()).current_dir(into)).map(|_| ())
+        let mut words = vec![program.to_string_lossy().into_owned()];
+        let options =
+            ["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"];
+        words.extend(options.into_iter().chain(as_root()).map(str::to_owned));
+        words.push(format!("--datadir={}", into.display()));
+        run_noted(&words, into, "", &place.home.maker_file())
     }
 
     fn launch(&self, place: &Place) -> Result<Launch, String> {

@@ -45,6 +45,7 @@ use process::{Launch, Process};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tls::Tls;
 
@@ -141,8 +142,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let services = if all { SERVICES.to_vec() } else { named };
     match verb.as_str() {
         "up" => {
-            let failed = Set::find()?.up(&services)?;
-            if failed.is_empty() { Ok(()) } else { Err(failed.join("\nerror: ")) }
+            let problems = Set::find()?.up(&services)?;
+            let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
+            if texts.is_empty() { Ok(()) } else { Err(texts.join("\nerror: ")) }
         }
         "env" => {
             let lines = Set::find()?.environment(&services, all)?;
@@ -176,6 +178,77 @@ fn quoted(value: &str) -> String {
         return value.to_owned();
     }
     format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+/// Why a server was not started.
+struct Problem {
+    service: &'static str,
+    why: String,
+    /// The system lacks a package, and this program may not install it.
+    is_missing: bool,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.service, self.why)
+    }
+}
+
+fn problem(service: &dyn Service, why: String) -> Problem {
+    Problem { service: service.name(), why, is_missing: false }
+}
+
+/// Servers for the project's own tests.
+pub struct ForTests {
+    set: Set,
+    /// Those that were not there before, and those that were stopped and had data.
+    started: Vec<(&'static dyn Service, bool)>,
+    /// Where they are.
+    pub variables: Vec<(&'static str, String)>,
+    /// What is not there, in a line each, and whether that is only for want of a package.
+    pub without: Vec<(String, bool)>,
+}
+
+impl ForTests {
+    /// Those that run, and with `start` all others that can be started.
+    ///
+    /// # Errors
+    /// There is no place for their state.
+    pub fn get(start: bool) -> Result<Self, String> {
+        let set = Set::find()?;
+        let has_data = |s: &dyn Service| s.is_whole(&set.place(s).home.data());
+        let stopped: Vec<(&dyn Service, bool)> = SERVICES
+            .into_iter()
+            .filter(|s| !set.is_running(*s))
+            .map(|s| (s, has_data(s)))
+            .collect();
+        let mut without = Vec::new();
+        if start {
+            let problems = set.up(&SERVICES)?;
+            without.extend(problems.iter().map(|p| (p.to_string(), p.is_missing)));
+        } else if !stopped.is_empty() {
+            let names: Vec<&str> = stopped.iter().map(|(s, _)| s.name()).collect();
+            let text = format!("{}: `cargo xtask services up` starts them", names.join(", "));
+            without.push((text, true));
+        }
+        let started = stopped.into_iter().filter(|(s, _)| set.is_running(*s)).collect();
+        let variables = set.environment(&SERVICES, true).unwrap_or_default();
+        Ok(Self { set, started, variables, without })
+    }
+
+    /// Takes down what [`ForTests::get`] started; data that was there before stays.
+    ///
+    /// # Errors
+    /// What cannot be deleted.
+    pub fn give_back(self) -> Result<(), String> {
+        let (had, had_not): (Vec<_>, Vec<_>) = self.started.into_iter().partition(|(_, had)| *had);
+        let had: Vec<&dyn Service> = had.into_iter().map(|(s, _)| s).collect();
+        let had_not: Vec<&dyn Service> = had_not.into_iter().map(|(s, _)| s).collect();
+        let ours = self.set.state.lock()?;
+        self.set.stop(&had);
+        drop(ours);
+        if had_not.is_empty() { Ok(()) } else { self.set.down(&had_not) }
+    }
 }
 
 /// One set of servers: those whose state is in one folder.
@@ -220,7 +293,7 @@ impl Set {
     }
 
     /// Starts what does not run; what could not be started, and why.
-    fn up(&self, services: &[&dyn Service]) -> Result<Vec<String>, String> {
+    fn up(&self, services: &[&dyn Service]) -> Result<Vec<Problem>, String> {
         let _ours = self.state.lock()?;
         let mut failed = Vec::new();
         let mut stopped = Vec::new();
@@ -229,9 +302,10 @@ impl Set {
                 Some(true) => println!("{}", self.status(service)),
                 Some(false) => {
                     let name = service.name();
-                    failed.push(format!(
-                        "{name}: it runs and does not answer: `cargo xtask services kill {name}`, then `up`"
-                    ));
+                    let why = format!(
+                        "it runs and does not answer: `cargo xtask services kill {name}`, then `up`"
+                    );
+                    failed.push(problem(service, why));
                 }
                 None => stopped.push(service),
             }
@@ -255,14 +329,13 @@ impl Set {
         let others = SERVICES.iter().filter(|o| stopped.iter().all(|s| s.name() != o.name()));
         others.for_each(|o| chosen.extend(self.place(*o).home.ports().into_values()));
         for service in stopped {
-            let name = service.name();
             let packages = missing(service);
             if !packages.is_empty() {
                 let why = advice.clone().unwrap_or_default();
                 let own = install::advice(&packages);
                 // The installer's words, where they say more.
                 let text = if why.lines().count() > 1 { format!("{own}\n{why}") } else { own };
-                failed.push(format!("{name}: {text}"));
+                failed.push(Problem { is_missing: true, ..problem(service, text) });
                 continue;
             }
             let place = self.place(service);
@@ -270,7 +343,8 @@ impl Set {
                 .map_err(|e| format!("{}: {e}", place.home.folder.display()))
                 .and_then(|()| place.tls.make())
                 .and_then(|()| {
-                    // Half started, by an `up` that was interrupted.
+                    // Half made or half started, by an `up` that was interrupted.
+                    place.home.end_maker();
                     if let Some(process) = place.home.process() {
                         process.stop(service.stop_signal());
                     }
@@ -278,27 +352,30 @@ impl Set {
                 });
             match prepared {
                 Ok(()) => ready.push((service, place)),
-                Err(e) => failed.push(format!("{name}: {e}")),
+                Err(e) => failed.push(problem(service, e)),
             }
         }
         // Downloads come one after the other: two Mavens at once would write to the same repository.
         ready.retain(|(service, place)| match service.provide(&place.cache) {
             Ok(()) => true,
             Err(e) => {
-                failed.push(format!("{}: {e}", service.name()));
+                failed.push(problem(*service, e));
                 false
             }
         });
+        let chosen = Mutex::new(chosen);
         std::thread::scope(|scope| {
             let starts: Vec<_> = ready
                 .iter()
-                .map(|(service, place)| (service.name(), scope.spawn(|| bring_up(*service, place))))
+                .map(|(service, place)| {
+                    (*service, scope.spawn(|| bring_up(*service, place, &chosen)))
+                })
                 .collect();
-            for (name, start) in starts {
+            for (service, start) in starts {
                 match start.join() {
                     Ok(Ok(())) => {}
-                    Ok(Err(e)) => failed.push(format!("{name}: {e}")),
-                    Err(_) => failed.push(format!("{name}: its start came to no end")),
+                    Ok(Err(e)) => failed.push(problem(service, e)),
+                    Err(_) => failed.push(problem(service, "its start broke off".into())),
                 }
             }
         });
@@ -366,22 +443,28 @@ impl Set {
         Ok(())
     }
 
-    /// Stops them and deletes what they hold.
-    fn down(&self, services: &[&dyn Service]) -> Result<(), String> {
-        if !self.state.folder.is_dir() {
-            return Ok(());
-        }
-        let _ours = self.state.lock()?;
+    /// Stops them, all at once. Only under the lock.
+    fn stop(&self, services: &[&dyn Service]) {
         std::thread::scope(|scope| {
             for service in services {
                 scope.spawn(|| {
                     let home = self.place(*service).home;
+                    home.end_maker();
                     if let Some(process) = home.process() {
                         process.stop(service.stop_signal());
                     }
                 });
             }
         });
+    }
+
+    /// Stops them and deletes what they hold.
+    fn down(&self, services: &[&dyn Service]) -> Result<(), String> {
+        if !self.state.folder.is_dir() {
+            return Ok(());
+        }
+        let _ours = self.state.lock()?;
+        self.stop(services);
         for service in services {
             let home = self.place(*service).home;
             clear(*service, &home);
@@ -402,13 +485,17 @@ fn clear(service: &dyn Service, home: &Home) {
     for folder in fs::read_dir(&home.folder).into_iter().flatten().flatten() {
         if folder.file_name().to_string_lossy().starts_with("data") {
             service.remove(&folder.path());
-            let _ = fs::remove_dir_all(folder.path());
+            let _ = fs::remove_dir_all(folder.path()).or_else(|_| fs::remove_file(folder.path()));
         }
     }
 }
 
 /// Makes the data if it is not there, starts the server and waits until it is ready.
-fn bring_up(service: &dyn Service, place: &Place) -> Result<(), String> {
+fn bring_up(
+    service: &dyn Service,
+    place: &Place,
+    chosen: &Mutex<BTreeSet<u16>>,
+) -> Result<(), String> {
     let begun = Instant::now();
     let home = &place.home;
     let data = home.data();
@@ -429,11 +516,16 @@ fn bring_up(service: &dyn Service, place: &Place) -> Result<(), String> {
     let process = loop {
         match start_and_wait(service, place) {
             Ok(process) => break process,
-            // What a killed server started may need a moment to notice, and until then it is in the way.
+            // What a killed server started may need a moment to notice, and until then it is in the way;
+            // or somebody else was faster to take a port.
             Err(Failure::Ended(_)) if attempt < ATTEMPTS => attempt += 1,
             Err(Failure::Ended(why) | Failure::Other(why)) => return Err(why),
         }
         std::thread::sleep(Duration::from_secs(1));
+        let mut chosen = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its own are not taken by itself.
+        home.ports().values().for_each(|p| _ = chosen.remove(p));
+        home.choose_ports(service.ports(), &mut chosen)?;
     };
     service.settle(place)?;
     home.write("ready", &process.mark())?;
@@ -452,7 +544,9 @@ fn start_and_wait(service: &dyn Service, place: &Place) -> Result<Process, Failu
     let home = &place.home;
     let launch = service.launch(place).map_err(Failure::Other)?;
     let process = process::start(&launch, &home.pid_file(), &home.log()).map_err(Failure::Other)?;
-    let is_over = || !process.is_alive() || service.is_ready(place);
+    let ports = home.ports();
+    let is_ready = || service.is_ready(place) && ports.values().all(|p| process.listens(*p));
+    let is_over = || !process.is_alive() || is_ready();
     let in_time = process::until(PATIENCE, is_over);
     if !process.is_alive() {
         let end = process::tail(&home.log());

@@ -89,6 +89,19 @@ impl Home {
         self.file("pid")
     }
 
+    /// Names the program that makes the data, while it does.
+    pub fn maker_file(&self) -> PathBuf {
+        self.file("maker.pid")
+    }
+
+    /// Ends the program that made data for an `up` that was interrupted.
+    pub fn end_maker(&self) {
+        if let Some(maker) = Process::read(&self.maker_file()) {
+            maker.end_session();
+            let _ = fs::remove_file(self.maker_file());
+        }
+    }
+
     /// What the server writes. It is there only once it is whole.
     pub fn data(&self) -> PathBuf {
         self.file("data")

@@ -4,12 +4,11 @@
 //! reach them, which is not below root's home.
 
 use super::install::{self, Need};
-use super::process::{Launch, run};
+use super::process::{Launch, run, run_noted};
 use super::{LIMITED, PASSWORD, Place, Service, USER};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 pub struct Postgres;
 
@@ -56,15 +55,12 @@ impl Service for Postgres {
         }
         let at = cluster.to_string_lossy().into_owned();
         let folder = cluster.parent().unwrap_or(&cluster);
-        let command = |words: &[&str]| {
-            let words = as_user(&programs, words);
-            let mut command = Command::new(&words[0]);
-            command.args(&words[1..]).current_dir(folder);
-            command
+        let postgres = |words: &[&str], input: &str| {
+            run_noted(&as_user(&programs, words), folder, input, &place.home.maker_file())
         };
         // The locale of C compares texts by their bytes, on every machine.
         let options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
-        run(command(&["initdb", "-D", &at, "-U", USER]).args(options))?;
+        postgres(&[&["initdb", "-D", &at, "-U", USER][..], &options].concat(), "")?;
         fs::write(cluster.join("pg_hba.conf"), WHO).map_err(|e| e.to_string())?;
         for (from, to) in [(place.tls.certificate(), "server.pem"), (place.tls.key(), "server.key")]
         {
@@ -82,8 +78,8 @@ impl Service for Postgres {
              CREATE ROLE doge_tls LOGIN SUPERUSER PASSWORD '{PASSWORD}';\n\
              CREATE ROLE {LIMITED} LOGIN PASSWORD '{PASSWORD}';\n"
         );
-        let options = ["--single", "-c", "exit_on_error=on", "-D", &at, "postgres"];
-        feed(command(&["postgres"]).args(options), &statements)
+        let one = ["postgres", "--single", "-c", "exit_on_error=on", "-D", &at, "postgres"];
+        postgres(&one, &statements)
     }
 
     fn is_whole(&self, data: &Path) -> bool {
@@ -176,18 +172,4 @@ fn as_user(programs: &Path, words: &[&str]) -> Vec<String> {
     command.push(programs.join(words[0]).to_string_lossy().into_owned());
     command.extend(words[1..].iter().map(|w| (*w).to_owned()));
     command
-}
-
-/// Runs a program that reads `text`.
-fn feed(command: &mut Command, text: &str) -> Result<(), String> {
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = piped.spawn().map_err(|e| format!("cannot run postgres: {e}"))?;
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(text.as_bytes()).map_err(|e| format!("postgres took no input: {e}"))?;
-    }
-    let output = child.wait_with_output().map_err(|e| e.to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("postgres --single failed:\n{}", String::from_utf8_lossy(&output.stderr).trim()))
 }

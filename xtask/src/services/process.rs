@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,7 @@ pub struct Process {
 struct Stat {
     process: Process,
     parent: u32,
+    session: u32,
     /// Whether it ended, and only its parent has not noticed.
     is_dead: bool,
 }
@@ -54,11 +56,12 @@ impl Stat {
         let (pid, _) = line.split_once(' ')?;
         let (_, rest) = line.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
-        // proc(5): the state is field 3, the parent 4, the start time 22.
+        // proc(5): the state is field 3, the parent 4, the session 6, the start time 22.
+        let number = |field: usize| fields.get(field - 3)?.parse().ok();
         let start = fields.get(22 - 3)?.parse().ok()?;
         let is_dead = matches!(*fields.first()?, "Z" | "X" | "x");
         let process = Process { pid: pid.parse().ok()?, start };
-        Some(Self { process, parent: fields.get(1)?.parse().ok()?, is_dead })
+        Some(Self { process, parent: number(4)?, session: number(6)?, is_dead })
     }
 
     fn of(pid: u32) -> Option<Self> {
@@ -82,18 +85,35 @@ impl Process {
         Stat::of(self.pid).is_none_or(|s| s.process != self)
     }
 
+    /// Whether it is the one that listens on a port: another set may have been faster, and answers there.
+    pub fn listens(self, port: u16) -> bool {
+        let Ok(files) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else { return false };
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+        let sockets: BTreeSet<String> =
+            tables.into_iter().flatten().flat_map(|t| listeners(&t, port)).collect();
+        let targets = files.flatten().filter_map(|f| fs::read_link(f.path()).ok());
+        targets.into_iter().any(|t| t.to_str().is_some_and(|t| sockets.contains(t)))
+    }
+
     /// What a ready mark holds.
     pub fn mark(self) -> String {
         format!("{} {}\n", self.pid, self.start)
     }
 
+    /// Ends what is left of the session that it began, also where it is over itself. A session's number
+    /// is not given to a new process as long as somebody is in it.
+    pub fn end_session(self) {
+        let is_in = |s: &Stat| s.session == self.pid && s.process.start >= self.start && !s.is_dead;
+        let members: Vec<Self> = all().into_iter().filter(is_in).map(|s| s.process).collect();
+        if !members.is_empty() {
+            send("KILL", &members);
+            until(Duration::from_secs(10), || !members.iter().any(|p| p.is_alive()));
+        }
+    }
+
     /// It and what it started, as far down as it goes.
     fn family(self) -> Vec<Self> {
-        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let stats: Vec<Stat> = pids
-            .filter_map(|e| e.file_name().to_str().and_then(|n| n.parse().ok()))
-            .filter_map(Stat::of)
-            .collect();
+        let stats = all();
         let mut found = vec![self];
         let mut known = BTreeSet::from([self.pid]);
         let mut at = 0;
@@ -128,6 +148,26 @@ impl Process {
         send("KILL", &family);
         until(Duration::from_secs(10), || !family.iter().any(|p| p.is_alive()));
     }
+}
+
+/// The sockets of a table of `/proc/net` that listen on a port, as the links in `/proc/PID/fd` name them.
+fn listeners(table: &str, port: u16) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let ending = format!(":{port:04X}");
+    let socket = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields.get(1)?.ends_with(&ending) && *fields.get(3)? == LISTEN;
+        is_it.then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
+    };
+    table.lines().filter_map(socket).collect()
+}
+
+/// All processes.
+fn all() -> Vec<Stat> {
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|e| e.file_name().to_str().and_then(|n| n.parse().ok()))
+        .filter_map(Stat::of)
+        .collect()
 }
 
 /// Sends a signal. A process that ended meanwhile is no error.
@@ -186,6 +226,32 @@ pub fn start(launch: &Launch, pid_file: &Path, log: &Path) -> Result<Process, St
     }
 }
 
+/// Runs a program that makes data to its end, in a session that `pid_file` names: where this program is
+/// killed meanwhile, the next one ends it ([`Process::end_session`]).
+///
+/// # Errors
+/// What the program printed.
+pub fn run_noted(
+    words: &[String],
+    folder: &Path,
+    input: &str,
+    pid_file: &Path,
+) -> Result<(), String> {
+    let name = words.first().map_or("", String::as_str);
+    let broken = |e: std::io::Error| format!("cannot run {name}: {e}");
+    let mut command = Command::new("setsid");
+    command.args(["bash", "-c", STARTER]).arg(pid_file).args(words).current_dir(folder);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().map_err(broken)?;
+    if let Some(mut to_it) = child.stdin.take() {
+        // One that ended before it read everything says why itself.
+        let _ = to_it.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(broken)?;
+    let _ = fs::remove_file(pid_file);
+    judge(name, &output).map(|_| ())
+}
+
 /// Runs a program to its end; its output is shown only if it fails.
 ///
 /// # Errors
@@ -193,6 +259,11 @@ pub fn start(launch: &Launch, pid_file: &Path, log: &Path) -> Result<Process, St
 pub fn run(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|e| format!("cannot run {name}: {e}"))?;
+    judge(&name, &output)
+}
+
+/// What a program printed, or that it failed.
+fn judge(name: &str, output: &Output) -> Result<String, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
         return Ok(text(&output.stdout));
@@ -218,19 +289,35 @@ fn last_lines(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, Stat};
+    use super::{Process, Stat, listeners};
 
     #[test]
     fn the_line_of_a_process() {
-        let rest = "1 10 10 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 2 3";
+        let rest = "1 10 11 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 2 3";
         let stat = |name: &str, state: &str| Stat::parse(&format!("42 ({name}) {state} {rest}"));
         let process = Process { pid: 42, start: 987_654 };
-        let alive = Some(Stat { process, parent: 1, is_dead: false });
+        let alive = Some(Stat { process, parent: 1, session: 11, is_dead: false });
         assert_eq!(stat("java", "S"), alive);
         assert_eq!(stat("a) R 7 (b", "S"), alive, "a name with brackets");
         assert!(stat("java", "Z").is_some_and(|s| s.is_dead));
         assert_eq!(Stat::parse("42 (java) S 1 10"), None, "cut off");
         assert_eq!(Stat::parse(""), None);
+    }
+
+    #[test]
+    fn who_listens() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+             0: 0100007F:3C48 00000000:0000 0A 00000000:00000000 00:00000000 00000000   103        0 31415 1\n\
+             1: 0100007F:3C48 0100007F:8000 01 00000000:00000000 00:00000000 00000000   103        0 31416 1\n\
+             2: 0100007F:3C49 00000000:0000 0A 00000000:00000000 00:00000000 00000000   103        0 31417 1\n";
+        assert_eq!(listeners(table, 15432), ["socket:[31415]"], "not the connection to it");
+        assert!(listeners(table, 80).is_empty());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let Some(me) = Stat::of(std::process::id()) else { return };
+        assert!(me.process.listens(port));
+        drop(listener);
+        assert!(!me.process.listens(port));
     }
 
     #[test]

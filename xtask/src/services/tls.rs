@@ -80,7 +80,9 @@ impl Tls {
     }
 
     pub fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        for folder in [self.folder.clone(), self.folder.with_extension("part")] {
+            let _ = fs::remove_dir_all(folder);
+        }
     }
 }
 
