@@ -6,8 +6,8 @@ mod fuzz;
 mod json;
 mod mutants;
 mod packages;
-mod soak;
 mod services;
+mod soak;
 mod test;
 mod tidy;
 

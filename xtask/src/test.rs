@@ -43,8 +43,22 @@ const CHECKS: &[Check] = &[
         name: "clippy",
         long: false,
         run: |_| {
-            let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-            ran(cargo().args(arguments), "see above")
+            let mut command = cargo();
+            command.args(["clippy", "--workspace", "--all-targets"]).args(everything());
+            ran(command.args(["--", "-D", "warnings"]), "see above")
+        },
+    },
+    Check {
+        name: "light",
+        long: false,
+        // What most people build, and what is left without any choice.
+        run: |_| {
+            let light = ["clippy", "-p", "doge-cli", "-p", "doge-datagen", "--", "-D", "warnings"];
+            let bare = ["check", "-p", "doge-cli", "--no-default-features"];
+            match ran(cargo().args(light), "the default build has warnings") {
+                Outcome::Passed => ran(cargo().args(bare), "it does not build without features"),
+                other => other,
+            }
         },
     },
     Check {
@@ -52,7 +66,7 @@ const CHECKS: &[Check] = &[
         long: false,
         run: |quick| {
             let mut command = cargo();
-            command.args(["test", "--workspace", "--no-fail-fast"]);
+            command.args(["test", "--workspace", "--no-fail-fast"]).args(everything());
             if quick {
                 // Each example in the documentation of an item is a program of its own.
                 command.args(["--lib", "--bins", "--tests"]);
@@ -65,11 +79,19 @@ const CHECKS: &[Check] = &[
         long: true,
         run: |_| {
             let mut command = cargo();
-            command.args(["doc", "--workspace", "--no-deps"]);
+            command.args(["doc", "--workspace", "--no-deps"]).args(everything());
             ran(command.env("RUSTDOCFLAGS", "-D warnings"), "see above")
         },
     },
     Check { name: "deny", long: true, run: |_| deny() },
+    Check {
+        name: "soak",
+        long: true,
+        run: |_| match missing_to_build() {
+            Some(why) => Outcome::Skipped(why),
+            None => crate::soak::run(&[]).map_or_else(Outcome::Failed, |()| Outcome::Passed),
+        },
+    },
     Check {
         name: "fuzz",
         long: true,
@@ -121,6 +143,25 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 fn line(word: &str, name: &str, time: Option<Duration>, why: &str) -> String {
     let time = time.map_or_else(String::new, |t| format!("{:.1} s", t.as_secs_f64()));
     format!("{word:9} {name:8} {time:>9}  {why}").trim_end().to_owned()
+}
+
+/// The features that are checked and tested: all of them, where they can be built.
+fn everything() -> Vec<&'static str> {
+    match missing_to_build() {
+        None => vec!["--features", "doge-datagen/full,doge-cli/full"],
+        Some(why) => {
+            println!("without most destinations: {why}");
+            Vec::new()
+        }
+    }
+}
+
+/// What librdkafka and its OpenSSL are built with and is not there.
+fn missing_to_build() -> Option<String> {
+    let runs = |name: &str| Command::new(name).arg("--version").output().is_ok();
+    let missing: Vec<_> =
+        ["make", "perl", "cc", "c++"].into_iter().filter(|name| !runs(name)).collect();
+    (!missing.is_empty()).then(|| format!("building them needs {}", missing.join(", ")))
 }
 
 /// Runs a command; `way` says what to do where it fails.

@@ -41,7 +41,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         match word.as_str() {
             "--kills" => kills = number(rest.next())?,
             "--seed" => seed = number(rest.next())?,
-            _ => return Err(format!("`{word}` is not an option; there are --kills N and --seed S")),
+            _ => {
+                return Err(format!("`{word}` is not an option; there are --kills N and --seed S"));
+            }
         }
     }
     let servers = services::ForTests::get(true)?;
@@ -205,7 +207,9 @@ impl Soak {
             .env("SOAK_NAME", &name)
             .status();
         if !status.map_err(|e| format!("python: {e}"))?.success() {
-            return Err(format!("{name} (model seed {seed}) is not what an undisturbed run writes"));
+            return Err(format!(
+                "{name} (model seed {seed}) is not what an undisturbed run writes"
+            ));
         }
         self.whole = begun.elapsed().clamp(Duration::from_secs(1), Duration::from_secs(10));
         self.tally.streams += 1;

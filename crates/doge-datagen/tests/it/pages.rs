@@ -14,9 +14,8 @@ A group in braces is written as one: `registry.url` is `registry: { url: ... }`.
 
 /// What a key takes, in a word or two.
 fn takes(value: KeyValue) -> String {
-    let list = |words: &[&str]| {
-        words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")
-    };
+    let list =
+        |words: &[&str]| words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
     match value {
         KeyValue::Template => "text".into(),
         KeyValue::Format(formats) => list(&formats.iter().map(|f| f.name()).collect::<Vec<_>>()),
@@ -33,7 +32,10 @@ fn rows(keys: &[Key], prefix: &str, out: &mut String) {
     for key in keys.iter().filter(|k| k.later.is_none()) {
         let must = if key.required { "required" } else { "" };
         let name = format!("{prefix}{}", key.name);
-        assert!(!key.doc.is_empty(), "the key {name} says nothing of itself: give it a `.doc(...)`");
+        assert!(
+            !key.doc.is_empty(),
+            "the key {name} says nothing of itself: give it a `.doc(...)`"
+        );
         let _ = writeln!(out, "| `{name}` | {} | {must} | {} |", takes(key.value), key.doc);
         if let KeyValue::Group(inside) = key.value {
             rows(inside, &format!("{name}."), out);
@@ -91,8 +93,8 @@ fn capital(text: &str) -> String {
     ignore = "it speaks of every destination: needs --features full"
 )]
 fn keys_of_destinations() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs/reference/destination-keys.md");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/destination-keys.md");
     let page = page();
     if std::env::var_os("UPDATE_PAGES").is_some() {
         std::fs::write(&path, &page).unwrap();
