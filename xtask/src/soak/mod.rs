@@ -140,7 +140,8 @@ impl Soak {
         while ended < kills {
             // Early moments more often: opening and the first commits are where much can go wrong.
             let most = self.whole.as_millis() as u64;
-            let moment = Duration::from_millis(20 + self.below(self.below(most).max(1) + 1));
+            let bound = self.below(most) + 1;
+            let moment = Duration::from_millis(20 + self.below(bound));
             let kind = self.below(12);
             let run = Run { soak: self, name: &name, folder: &folder, model: &model, seed };
             match kind {
