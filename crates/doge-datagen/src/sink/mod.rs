@@ -9,6 +9,8 @@
 //! Not here: making bytes (formats), deciding which events go where (`destination`), threads (`run`).
 
 mod file;
+#[cfg(feature = "http")]
+mod http;
 mod kind;
 mod later;
 mod meter;
@@ -43,6 +45,9 @@ pub static KINDS: &[&SinkKind] = &[
     &later::POSTGRES,
     &later::MYSQL,
     &later::KAFKA,
+    #[cfg(feature = "http")]
+    &http::KIND,
+    #[cfg(not(feature = "http"))]
     &later::HTTP,
 ];
 

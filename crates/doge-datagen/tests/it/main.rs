@@ -4,5 +4,8 @@ mod bytes;
 mod conformance;
 mod destinations;
 mod failures;
+#[cfg(feature = "http")]
+mod http;
+mod pace;
 mod replay;
 mod support;
