@@ -296,3 +296,121 @@ struct Piece {
 fn passes_over(lanes: &Lanes, filler: &Filler, time_ms: i64) -> bool {
     filler.counts() || lanes.all_done_before_ms().is_some_and(|ms| time_ms <= ms)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pump::{End, Pump};
+    use super::super::{open, program};
+    use super::*;
+    use crate::destination::{Commit, Output, OutputKind};
+    use crate::format::TextFormat;
+    use crate::sink::{Chunk, Finished, Mark, Opening, Past, Payload, Sink, SinkError};
+    use crate::spec::{ModelText, prepare};
+    use doge_core::batch::Position;
+    use doge_core::engine::{Engine, Tuning};
+    use std::sync::Mutex;
+
+    /// Keeps what it is given with the times; an earlier run has left a mark.
+    struct Keeper(Option<Mark>, Arc<Mutex<Vec<Kept>>>);
+
+    struct Kept {
+        at: Instant,
+        bytes: Vec<u8>,
+        last: Position,
+        events: u64,
+    }
+
+    impl Sink for Keeper {
+        fn open(&mut self, _: &Opening) -> Result<Option<Past>, SinkError> {
+            Ok(self.0.map(|mark| Past { mark: Some(mark), complete_ms: None }))
+        }
+        fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
+            let Payload::Bytes(bytes) = &chunk.payload else { return Err(SinkError::new("text")) };
+            let (last, events) = (chunk.last, chunk.events);
+            let kept = Kept { at: Instant::now(), bytes: bytes.to_vec(), last, events };
+            self.1.lock().unwrap().push(kept);
+            Ok(())
+        }
+        fn commit(&mut self, _: Position) -> Result<Option<Position>, SinkError> {
+            Ok(None)
+        }
+        fn finish(&mut self) -> Result<Finished, SinkError> {
+            Ok(Finished { place: "here".into(), bytes: None })
+        }
+        fn abort(&mut self) -> String {
+            String::new()
+        }
+    }
+
+    fn spec(pace: Option<Pace>) -> RunSpec {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/banking/model.yaml");
+        RunSpec { model: ModelText::read(path).unwrap(), pace, ..RunSpec::default() }
+    }
+
+    /// What outputs with these marks are given, and how long the run took.
+    fn run(pace: Option<Pace>, marks: &[Option<Mark>]) -> (Vec<Vec<Kept>>, Duration) {
+        let spec = spec(pace);
+        let prepared = prepare(&spec).unwrap();
+        let kept: Vec<_> = marks.iter().map(|_| Arc::new(Mutex::new(Vec::new()))).collect();
+        let output = |(mark, kept): (&Option<Mark>, &Arc<Mutex<Vec<Kept>>>)| Output {
+            name: "s".into(),
+            place: "here".into(),
+            events: prepared.selected.clone(),
+            kind: OutputKind::Text { format: TextFormat::Jsonl, envelope: true },
+            commit: Commit::default(),
+            resumable: true,
+            meter: Arc::default(),
+            is_stdout: false,
+            sink: Box::new(Keeper(*mark, kept.clone())),
+        };
+        let mut outputs: Vec<Output> = marks.iter().zip(&kept).map(output).collect();
+        let program = program(&prepared, &outputs).unwrap();
+        let (lanes, _) = open(&spec, &prepared, &program, &mut outputs).unwrap();
+        let begun = Instant::now();
+        let engine = Engine::new(program, Tuning::default());
+        let mut pump = Pump::new(engine, 1, lanes, &outputs, &spec);
+        assert!(matches!(pump.run(), End::Done));
+        assert_eq!(pump.close(&mut outputs, false), None);
+        let took = begun.elapsed();
+        drop(outputs);
+        let kept = kept.into_iter().map(|k| Arc::into_inner(k).unwrap().into_inner().unwrap());
+        (kept.collect(), took)
+    }
+
+    fn all(kept: &[Kept]) -> Vec<u8> {
+        kept.iter().flat_map(|k| k.bytes.iter().copied()).collect()
+    }
+
+    #[test]
+    fn what_is_written_already_is_passed_over_without_waiting() {
+        // 1,000 minutes in two seconds.
+        let pace = Some(Pace::Times(30_000.0));
+        let (whole, took) = run(pace, &[None]);
+        assert!(took > Duration::from_millis(1_500), "{took:?}");
+        // Three quarters of the time are written.
+        let start_ms = prepare(&spec(None)).unwrap().model.clock.start_ms;
+        let is_late = |k: &&Kept| k.last.time_ms > start_ms + 750 * 60_000;
+        let done = whole[0].iter().take_while(|k| !is_late(k)).collect::<Vec<_>>();
+        let events: u64 = done.iter().map(|k| k.events).sum();
+        let bytes: usize = done.iter().map(|k| k.bytes.len()).sum();
+        let position = done.last().expect("some events").last;
+        for mark in [Mark::Position(position), Mark::Events(events)] {
+            let (rest, took) = run(pace, &[Some(mark)]);
+            assert!(all(&rest[0]) == all(&whole[0])[bytes..], "the rest, byte for byte");
+            assert!(took > Duration::from_millis(200), "what follows waits: {took:?}");
+            assert!(took < Duration::from_millis(1_200), "what is written does not: {took:?}");
+        }
+        // Where another output has nothing yet, its events keep the pace.
+        let marks = [Some(Mark::Position(position)), None];
+        let (both, took) = run(pace, &marks);
+        assert!(took > Duration::from_millis(1_500), "{took:?}");
+        assert!(all(&both[1]) == all(&whole[0]) && all(&both[0]) == all(&whole[0])[bytes..]);
+        // A rate counts only what leaves.
+        let total: u64 = whole[0].iter().map(|k| k.events).sum();
+        let (rest, took) = run(Some(Pace::PerSecond(10)), &[Some(Mark::Events(total - 5))]);
+        assert_eq!(rest[0].iter().map(|k| k.events).sum::<u64>(), 5);
+        assert!(took < Duration::from_millis(900), "{took:?}");
+        let spread = rest[0].last().unwrap().at - rest[0].first().unwrap().at;
+        assert!(spread > Duration::from_millis(350), "{spread:?}");
+    }
+}
