@@ -7,7 +7,7 @@ use doge_datagen::core::spec::{Length, Overrides};
 use doge_datagen::destination::DestinationSpec;
 use doge_datagen::error::Error;
 use doge_datagen::sink::IfExists;
-use doge_datagen::spec::{RunSpec, SubjectRange};
+use doge_datagen::spec::{Pace, RunSpec, SubjectRange};
 
 /// Event streams with sessions, from a model of behaviour.
 #[derive(Parser)]
@@ -33,7 +33,7 @@ const RUN_EXAMPLES: &str = "Examples:
   doge run bank.yaml --to csv:out/{event}.csv --count 1000000 --seed 7
   doge run bank.yaml --subjects 4711 --to stdout      one subject alone
 
-Exit code: 0 done, 1 the run failed, 2 the model or the command is wrong, 130 Ctrl-C";
+Exit code: 0 done, 1 the run failed, 2 the model or the command is wrong, 130 Ctrl-C, 143 SIGTERM";
 
 const CHECK_EXAMPLES: &str = "Examples:
   doge check bank.yaml
@@ -99,6 +99,9 @@ pub struct RunArgs {
         help_heading = "Where to"
     )]
     if_exists: Option<IfExistsArg>,
+    /// Go on where an earlier run of the same command stopped
+    #[arg(long, help_heading = "Where to")]
+    pub resume: bool,
     /// Write the run's report as JSON, also when it fails
     #[arg(long, value_name = "FILE", value_parser = values::report, help_heading = "Where to")]
     pub report: Option<String>,
@@ -116,6 +119,9 @@ pub struct RunArgs {
     max_events: Option<u64>,
     #[command(flatten)]
     overrides: OverrideArgs,
+    /// When events leave: realtime, 60x (sixty times as fast), 1000/s (at most)
+    #[arg(long, value_name = "PACE", value_parser = values::pace, help_heading = "How")]
+    pace: Option<Pace>,
     /// Threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = values::threads, help_heading = "How")]
     threads: Option<usize>,
@@ -125,6 +131,20 @@ pub struct RunArgs {
     /// Windows of exactly N ticks, for tests; the events are the same
     #[arg(long, value_name = "N", value_parser = values::positive, hide_short_help = true, help_heading = "How")]
     window_ticks: Option<u64>,
+    /// Serve figures for Prometheus at HOST:PORT while the run goes on
+    #[arg(long, value_name = "ADDRESS", help_heading = "How")]
+    pub metrics: Option<String>,
+    /// Words on standard error as text, or json: an object a line
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        hide_possible_values = true,
+        hide_default_value = true,
+        help_heading = "How"
+    )]
+    pub log_format: LogFormat,
     /// No summary, no progress; errors only
     #[arg(long, short, help_heading = "How")]
     pub quiet: bool,
@@ -179,6 +199,12 @@ pub enum When {
     Never,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum IfExistsArg {
     Error,
@@ -228,6 +254,8 @@ impl RunArgs {
                 IfExistsArg::Append => IfExists::Append,
             }),
             window_ticks: self.window_ticks,
+            resume: self.resume,
+            pace: self.pace,
             ..RunSpec::default()
         };
         with_model(&self.model, spec)

@@ -5,20 +5,24 @@
 //! output where no events do.
 
 mod args;
+mod log;
 mod progress;
+mod stop;
 mod values;
 
-use args::{Args, Command, RunArgs};
+use args::{Args, Command, LogFormat, RunArgs};
 use clap::Parser;
-use doge_datagen::core::diag::Diagnostics;
+use doge_datagen::core::diag::{Diagnostic, Diagnostics};
 use doge_datagen::destination;
 use doge_datagen::error::{Cause, Error};
+use doge_datagen::metrics::Metrics;
 use doge_datagen::report::{Outcome, RunReport};
 use doge_datagen::spec::{ModelText, Progress, RunSpec, prepare};
+use log::Log;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 fn main() -> ExitCode {
     let args = Args::try_parse().unwrap_or_else(|error| {
@@ -70,6 +74,10 @@ fn hint(error: &clap::Error) -> Option<String> {
             }
             "-s" | "--random-seed" => "the seed is `--seed N`",
             "--dry-run" | "--validate" => "a model is checked by `doge check MODEL`",
+            "--continue" | "--restart" => "a run that was stopped goes on with `--resume`",
+            "--rate" | "--speed" | "--realtime" | "--throttle" => {
+                "when events leave is `--pace realtime`, `--pace 60x` or `--pace 1000/s`"
+            }
             "-v" | "--verbose" | "--debug" => "a report of the run is written by `--report FILE`",
             _ => return None,
         }
@@ -81,41 +89,74 @@ fn hint(error: &clap::Error) -> Option<String> {
 /// `doge run`.
 fn run(args: RunArgs, color: bool) -> u8 {
     let (report_file, quiet) = (args.report.clone(), args.quiet);
-    let show = args.progress.progress(std::io::stderr().is_terminal(), quiet);
-    let result = args.into_spec().and_then(|mut spec| {
+    let log = if args.log_format == LogFormat::Json { Log::Json } else { Log::Text { color } };
+    let show = args.progress.progress(std::io::stderr().is_terminal(), quiet, log);
+    let progress = Arc::new(Progress::default());
+    let metrics = args.metrics.clone();
+    let mut result = args.into_spec().and_then(|mut spec| {
         let prepared = prepare(&spec)?;
         if !quiet {
-            words(&prepared.warnings.render(&prepared.source, color));
+            log.warnings(&prepared.warnings, &prepared.source);
+        }
+        let serving = metrics.map(|address| Metrics::serve(&address, progress.clone())).transpose();
+        let serving = match serving {
+            Ok(serving) => serving,
+            Err(e) => {
+                let mut diagnostics = Diagnostics::default();
+                diagnostics.push(Diagnostic::general("E0692", e.message).help(e.help));
+                return Err(Error::Usage(diagnostics));
+            }
+        };
+        if let Some(serving) = serving.as_ref().filter(|_| !quiet) {
+            log.serving(serving.address());
         }
         let cancel = Arc::new(AtomicBool::new(false));
-        stop_on_ctrl_c(&cancel);
+        stop::on_signals(&cancel, move || log.stopping());
         spec.cancel = Some(cancel);
-        let progress = Arc::new(Progress::default());
         spec.progress = Some(progress.clone());
-        let bar = progress::show(progress, show);
+        let shown = progress::show(progress, show);
         let result = doge_datagen::run::run_prepared(&spec, &prepared);
-        bar.end();
+        shown.end();
         result
     });
-    let mut code = match &result {
+    let mut code = match &mut result {
         Ok(report) => {
             if !quiet {
-                print_summary(report);
+                log.summary(report);
             }
             0
         }
         Err(error) => {
-            print_error(error, color);
-            error.exit_code()
+            tell_how_to_go_on(error);
+            log.error(error);
+            match error.exit_code() {
+                130 => stop::exit_code(),
+                code => code,
+            }
         }
     };
     if let Some(path) = report_file
         && let Err(reason) = write_report(&path, &result)
     {
-        words(&format!("error: cannot write the report {path}: {reason}\n"));
+        log.plain(&format!("cannot write the report {path}: {reason}"), "");
         code = if code == 0 { 1 } else { code };
     }
     code
+}
+
+/// What told a run to stop, and the command that goes on with it.
+fn tell_how_to_go_on(error: &mut Error) {
+    let can_resume = error.can_resume();
+    let Error::Stopped(stopped) = error else { return };
+    stopped.told_by = stop::told_by();
+    if matches!(stopped.cause, Cause::Cancelled) {
+        stopped.report.error = Some(format!("stopped by {}", stopped.told_by));
+    }
+    if can_resume {
+        let arguments: Vec<_> =
+            std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+        stopped.help.push(format!("go on where it stopped: {}", stop::resuming(&arguments)));
+    }
 }
 
 /// `doge check`.
@@ -145,7 +186,7 @@ fn check(args: &args::CheckArgs, color: bool) -> u8 {
             0
         }
         Err(error) => {
-            print_error(&error, color);
+            Log::Text { color }.error(&error);
             if let Error::Model { source, diagnostics } = &error {
                 verdict(&format!("{}: wrong; {}\n", source.name, counts(diagnostics)));
             }
@@ -163,18 +204,6 @@ fn plural(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// The first Ctrl-C asks the run to stop, which keeps what is safe; the second ends at once.
-fn stop_on_ctrl_c(cancel: &Arc<AtomicBool>) {
-    let cancel = cancel.clone();
-    // Without a handler Ctrl-C still ends the process; that is no reason not to run.
-    let _ = ctrlc::set_handler(move || {
-        if cancel.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        words("\nstopping; press Ctrl-C again to end at once\n");
-    });
-}
-
 fn print_summary(report: &RunReport) {
     let text = report.summary();
     // Where events went to standard output, nothing else may.
@@ -183,13 +212,6 @@ fn print_summary(report: &RunReport) {
             || ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(&place)
     };
     if report.outputs.iter().any(|o| is_stdout(&o.place)) { words(&text) } else { verdict(&text) }
-}
-
-fn print_error(error: &Error, color: bool) {
-    words(&error.render(color));
-    if let Error::Model { diagnostics, .. } = error {
-        words(&format!("{}\n", counts(diagnostics)));
-    }
 }
 
 /// Text for people. That nobody reads it is no failure.

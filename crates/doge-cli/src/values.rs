@@ -2,7 +2,7 @@
 
 use doge_datagen::core::spec::literal::{self, LiteralError};
 use doge_datagen::destination::{self, DestinationSpec};
-use doge_datagen::spec::SubjectRange;
+use doge_datagen::spec::{Pace, SubjectRange};
 
 fn told<T>(result: Result<T, LiteralError>) -> Result<T, String> {
     result.map_err(|e| format!("{}; {}", e.message, e.help))
@@ -92,6 +92,33 @@ pub fn shard(text: &str) -> Result<(u64, u64), String> {
     if k == 0 || k > n { Err(FORM.into()) } else { Ok((k, n)) }
 }
 
+/// `realtime`, `60x`, `1000/s`.
+pub fn pace(text: &str) -> Result<Pace, String> {
+    const FORM: &str =
+        "write realtime, 60x (sixty times as fast) or 1000/s (at most so many a second)";
+    if text == "realtime" {
+        return Ok(Pace::Realtime);
+    }
+    if let Some(times) = text.strip_suffix('x') {
+        let plain = !times.is_empty() && times.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        return match times.parse::<f64>() {
+            // Beyond these a typing error is more likely.
+            Ok(n) if plain && (1e-6..=1e12).contains(&n) => Ok(Pace::Times(n)),
+            Ok(n) if plain && n == 0.0 => Err("at 0x nothing would ever leave; write 1x".into()),
+            _ => Err(FORM.into()),
+        };
+    }
+    match text.split_once('/') {
+        Some((n, "s")) => match positive(n)? {
+            n @ ..=1_000_000_000 => Ok(Pace::PerSecond(n)),
+            _ => Err("at most 1000000000/s; leave --pace out for as fast as possible".into()),
+        },
+        Some((n, "sec" | "second")) => Err(format!("write {n}/s")),
+        Some((n, "m" | "min" | "h")) => Err(format!("rates are events a second: write {n}/s")),
+        _ => Err(FORM.into()),
+    }
+}
+
 /// A size in bytes: `512MiB`, `1GiB`, `2GB`.
 pub fn memory(text: &str) -> Result<u64, String> {
     const FORM: &str = "write a size such as 512MiB or 1GiB";
@@ -173,6 +200,22 @@ mod tests {
             ["", ":", "a", "5..5", "6..5", "..5", "5..", "user:", "-1", "9223372036854775808"]
         {
             assert!(subjects(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paces() {
+        assert_eq!(pace("realtime"), Ok(Pace::Realtime));
+        assert_eq!(pace("60x"), Ok(Pace::Times(60.0)));
+        assert_eq!(pace("0.5x"), Ok(Pace::Times(0.5)));
+        assert_eq!(pace("1000/s"), Ok(Pace::PerSecond(1000)));
+        assert_eq!(pace("5/min").unwrap_err(), "rates are events a second: write 5/s");
+        for text in ["", "x", "0x", "-1x", "infx", "nanx", "1e3x", "60", "0/s", "/s", "1/", "fast"]
+        {
+            assert!(pace(text).is_err(), "{text}");
+        }
+        for known in [Pace::Realtime, Pace::Times(1.5), Pace::PerSecond(7)] {
+            assert_eq!(pace(&known.to_string()), Ok(known), "it is shown as it is written");
         }
     }
 

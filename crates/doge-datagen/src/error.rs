@@ -41,6 +41,14 @@ pub struct Stopped {
     pub safe: Vec<String>,
     /// What was done until then.
     pub report: RunReport,
+    /// Whether a run that is told to resume goes on in some output where this one stopped.
+    pub resumable: bool,
+    /// What stopped it, where it was told to: `Ctrl-C`.
+    pub told_by: &'static str,
+    /// More that is to be known, as `note:` lines.
+    pub notes: Vec<String>,
+    /// More ways out, as `help:` lines: those of whoever made the run.
+    pub help: Vec<String>,
 }
 
 /// Why a run stopped.
@@ -93,6 +101,17 @@ impl Error {
         }
     }
 
+    /// Whether running again with `resume` goes on where this run stopped. An expression that failed fails
+    /// again.
+    pub fn can_resume(&self) -> bool {
+        match self {
+            Error::Stopped(s) => {
+                s.resumable && matches!(s.cause, Cause::Sink(_) | Cause::Cancelled)
+            }
+            _ => false,
+        }
+    }
+
     /// All that a person should read, several lines: places, rules, ways out, what is safe.
     pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
@@ -140,9 +159,11 @@ impl Error {
                         e.notes.iter().for_each(|n| line(&mut out, "note", n));
                         e.help.iter().for_each(|h| line(&mut out, "help", h));
                     }
-                    Cause::Cancelled => error(&mut out, "stopped by Ctrl-C"),
+                    Cause::Cancelled => error(&mut out, &self.to_string()),
                     Cause::ClosedPipe => {}
                 }
+                stopped.notes.iter().for_each(|n| line(&mut out, "note", n));
+                stopped.help.iter().for_each(|h| line(&mut out, "help", h));
                 // Of a pipe that nobody reads there is nothing to say.
                 let quiet = matches!(stopped.cause, Cause::ClosedPipe);
                 let streams = |s: &&String| s.starts_with("the first ") || s.starts_with("null ");
@@ -185,7 +206,7 @@ impl fmt::Display for Error {
                 },
                 Cause::Sink(e) => f.write_str(&e.message),
                 Cause::Expression(e) => f.write_str(&e.message),
-                Cause::Cancelled => f.write_str("stopped by Ctrl-C"),
+                Cause::Cancelled => write!(f, "stopped by {}", stopped.told_by),
                 Cause::ClosedPipe => f.write_str("the reader of the output went away"),
             },
         }

@@ -5,6 +5,7 @@ pub use doge_core as core;
 pub mod destination;
 pub mod error;
 pub mod format;
+pub mod metrics;
 pub mod report;
 pub mod run;
 pub mod sink;

@@ -57,8 +57,21 @@ pub struct RunReport {
     pub cut: bool,
     /// Everything was there already: the run had nothing to do.
     pub complete: bool,
+    /// The pace, as it was asked for.
+    pub pace: Option<PaceReport>,
     /// Wall time.
     pub wall: Duration,
+}
+
+/// How a run kept its pace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaceReport {
+    /// The pace: `60x`.
+    pub pace: String,
+    /// How far behind it the last event left.
+    pub lag: Duration,
+    /// The most that an event was behind, once the run had caught up with what was past.
+    pub most_lag: Duration,
 }
 
 /// What a run wrote to one output.
@@ -182,6 +195,14 @@ impl RunReport {
         j.number("total_events", self.total_events());
         j.raw("wall_seconds", &format!("{:.6}", self.wall.as_secs_f64()));
         j.raw("events_per_second", &format!("{:.1}", self.events_per_second()));
+        match &self.pace {
+            Some(p) => {
+                j.text("pace", &p.pace);
+                j.raw("lag_seconds", &format!("{:.3}", p.lag.as_secs_f64()));
+                j.raw("most_lag_seconds", &format!("{:.3}", p.most_lag.as_secs_f64()));
+            }
+            None => j.raw("pace", "null"),
+        }
         j.open(Some("events"), '{');
         self.events.iter().for_each(|(name, n)| j.number(name, n));
         j.close('}');
@@ -267,6 +288,15 @@ impl RunReport {
             grouped(self.attempts()),
             grouped(self.blocked())
         );
+        if let Some(p) = &self.pace {
+            let _ = writeln!(
+                out,
+                "  pace       {}, {} behind at the end, {} at most",
+                p.pace,
+                seconds(p.lag),
+                seconds(p.most_lag)
+            );
+        }
         if !self.events.is_empty() {
             let _ = writeln!(out, "\n  events by type");
             let rows: Vec<_> =

@@ -5,7 +5,7 @@
 
 use crate::destination::{self, DestinationSpec, Output, Request};
 use crate::error::Error;
-use crate::sink::IfExists;
+use crate::sink::{IfExists, Meter};
 use doge_core::batch::IdMap;
 use doge_core::diag::{Diagnostic, Diagnostics, nearest, shown};
 use doge_core::model::Model;
@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that a run may use for buffers where `--memory` says nothing.
 pub const DEFAULT_MEMORY: u64 = 1 << 30;
@@ -46,6 +46,8 @@ pub struct RunSpec {
     pub if_exists: Option<IfExists>,
     /// Go on where an earlier run of the same stream stopped.
     pub resume: bool,
+    /// When events leave; `None`: as fast as they can. Neither their bytes nor their order depend on it.
+    pub pace: Option<Pace>,
     /// Windows of exactly so many ticks, for tests.
     pub window_ticks: Option<u64>,
     /// Where `${NAME}` in the model's sinks comes from.
@@ -136,6 +138,27 @@ pub struct SubjectRange {
     pub ids: Range<u64>,
 }
 
+/// When events leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// When the wall clock reaches their time; what is past leaves at once.
+    Realtime,
+    /// So many times as fast as their times say, the stream's start being the run's start.
+    Times(f64),
+    /// At most so many a second, whatever their times.
+    PerSecond(u64),
+}
+
+impl std::fmt::Display for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Pace::Realtime => f.write_str("realtime"),
+            Pace::Times(n) => write!(f, "{n}x"),
+            Pace::PerSecond(n) => write!(f, "{n}/s"),
+        }
+    }
+}
+
 /// How far a run is; written by the run, read by whoever shows it.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -144,13 +167,41 @@ pub struct Progress {
     now_ms: AtomicI64,
     end_ms: AtomicI64,
     most_events: AtomicU64,
+    lag_ms: AtomicI64,
+    paced: AtomicBool,
+    outputs: Mutex<Vec<OutputProgress>>,
+    counts: Mutex<Counts>,
+}
+
+/// What a run has counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events by type, of those that the run selects, in the model's order.
+    pub events: Vec<(String, u64)>,
+    /// Attempts, blocked ones included.
+    pub attempts: u64,
+    /// Attempts whose `when` was false.
+    pub blocked: u64,
+}
+
+/// An output, for those who watch.
+#[derive(Clone, Debug)]
+pub struct OutputProgress {
+    /// The destination: the sink's name in the model, or the text of `--to`.
+    pub destination: String,
+    /// What people call the place.
+    pub place: String,
+    /// What it counts.
+    pub meter: Arc<Meter>,
 }
 
 /// A look at [`Progress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Events written.
+    /// Events generated.
     pub events: u64,
+    /// How far the run is behind its pace, milliseconds of wall time; `None` without a pace.
+    pub lag_ms: Option<u64>,
     /// The simulated instants of begin, present and end; all 0 before the run has begun.
     pub start_ms: i64,
     /// The present.
@@ -170,7 +221,33 @@ impl Progress {
         self.most_events.store(most_events.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// So many events are written in all, and everything before `now_ms` is simulated.
+    /// These outputs are open.
+    pub fn opened(&self, outputs: Vec<OutputProgress>) {
+        *lock(&self.outputs) = outputs;
+    }
+
+    /// The outputs of the run; none before they are open.
+    pub fn outputs(&self) -> Vec<OutputProgress> {
+        lock(&self.outputs).clone()
+    }
+
+    /// What is counted by now.
+    pub fn count(&self, counts: Counts) {
+        *lock(&self.counts) = counts;
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> Counts {
+        lock(&self.counts).clone()
+    }
+
+    /// The run has a pace, and is so far behind it, in milliseconds of wall time.
+    pub fn late(&self, lag_ms: u64) {
+        self.lag_ms.store(i64::try_from(lag_ms).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.paced.store(true, Ordering::Relaxed);
+    }
+
+    /// So many events are generated in all, and everything before `now_ms` is simulated.
     pub fn set(&self, events: u64, now_ms: i64) {
         self.events.store(events, Ordering::Relaxed);
         self.now_ms.store(now_ms, Ordering::Relaxed);
@@ -181,12 +258,21 @@ impl Progress {
         let most = self.most_events.load(Ordering::Relaxed);
         Snapshot {
             events: self.events.load(Ordering::Relaxed),
+            lag_ms: self
+                .paced
+                .load(Ordering::Relaxed)
+                .then(|| self.lag_ms.load(Ordering::Relaxed).unsigned_abs()),
             start_ms: self.start_ms.load(Ordering::Relaxed),
             now_ms: self.now_ms.load(Ordering::Relaxed),
             end_ms: self.end_ms.load(Ordering::Relaxed),
             most_events: (most != 0 && most != u64::MAX).then_some(most),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is in it is put there whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Snapshot {

@@ -3,6 +3,7 @@
 mod check;
 mod docs;
 mod examples;
+mod pace;
 mod run;
 mod stop;
 mod usage;

@@ -222,6 +222,12 @@ impl Engine {
 
     /// Plans the next window; `None` at the end of the run. [`Engine::done`] must follow.
     pub fn next_window(&mut self) -> Option<Window> {
+        self.next_window_within(u64::MAX)
+    }
+
+    /// As [`Engine::next_window`], of at most `most` ticks (at least 1): for callers that do not want to be
+    /// far ahead.
+    pub fn next_window_within(&mut self, most: u64) -> Option<Window> {
         let ticks = self.program.ticks;
         if self.at >= ticks || self.subjects == 0 {
             return None;
@@ -232,10 +238,10 @@ impl Engine {
         }
         let all = 0..self.cells.len();
         if let Some(length) = self.tuning.window_ticks {
-            let length = length.clamp(1, MOST_BUCKETS << MOST_SHIFT);
+            let length = length.min(most).clamp(1, MOST_BUCKETS << MOST_SHIFT);
             return Some(Window::new(self.at, ticks.min(self.at.saturating_add(length)), all));
         }
-        let length = self.length.min(MOST_BUCKETS << MOST_SHIFT);
+        let length = self.length.min(most).clamp(1, MOST_BUCKETS << MOST_SHIFT);
         let to = ticks.min(self.at.saturating_add(length));
         // What was put off belongs between the subjects of a whole tick.
         if to - self.at == 1 && !self.put_off {

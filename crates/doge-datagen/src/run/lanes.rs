@@ -380,6 +380,25 @@ impl Filler {
         self.lanes.iter().any(|l| matches!(l.skip, Skip::Events(1..)))
     }
 
+    /// Whether all outputs that take an event have it from earlier runs. Outputs that only count do not
+    /// matter.
+    pub fn passes(&self, lanes: &Lanes, event: &EventRef<'_>) -> bool {
+        let site = event.site_index();
+        let mut takers = self
+            .lanes
+            .iter()
+            .enumerate()
+            .filter(|(lane, _)| lanes.taken[*lane][site])
+            .filter(|(lane, _)| !matches!(lanes.feeds[*lane], Feed::Nothing))
+            .peekable();
+        takers.peek().is_some()
+            && takers.all(|(_, filling)| match filling.skip {
+                Skip::Nothing => false,
+                Skip::Upto(p) => event.position() <= p,
+                Skip::Events(left) => left > 0,
+            })
+    }
+
     /// Counts nothing more, as another filler has.
     pub fn counted(&mut self) {
         for lane in &mut self.lanes {

@@ -2,6 +2,7 @@
 
 mod failure;
 mod lanes;
+mod pace;
 mod pump;
 
 use crate::destination::{Output, OutputKind};
@@ -9,7 +10,7 @@ use crate::error::{Cause, Error, Stopped};
 use crate::format::TextEncoder;
 use crate::report::{Outcome, OutputReport, RunReport};
 use crate::sink::{Opening, Past, SinkError, Stream};
-use crate::spec::{Prepared, RunSpec, prepare};
+use crate::spec::{OutputProgress, Prepared, RunSpec, prepare};
 use doge_core::diag::{Diagnostic, Diagnostics};
 use doge_core::engine::{Engine, Program, Selection, Tuning};
 use lanes::{Feed, Lanes};
@@ -54,11 +55,7 @@ pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Er
             report.error = errors.first().map(|e| e.message.clone());
             let safe = outputs.iter_mut().map(|o| o.sink.abort()).collect();
             report.wall = begun.elapsed();
-            return Err(Error::Stopped(Box::new(Stopped {
-                cause: Cause::Open(errors),
-                safe,
-                report,
-            })));
+            return Err(stopped(Cause::Open(errors), safe, report, &outputs, Vec::new()));
         }
     };
     if complete {
@@ -66,15 +63,33 @@ pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Er
         report.ticks = 0;
         lanes.close(&mut outputs, false);
         report.outputs = outputs.iter().map(|o| line(o, 0)).collect();
-        return finish(None, &mut outputs, report, begun);
+        return finish(None, &mut outputs, report, Vec::new(), begun);
+    }
+    if let Some(progress) = &spec.progress {
+        progress.opened(
+            outputs
+                .iter()
+                .map(|o| OutputProgress {
+                    destination: o.name.clone(),
+                    place: o.place.clone(),
+                    meter: o.meter.clone(),
+                })
+                .collect(),
+        );
     }
     let engine = Engine::new(program.clone(), tuning);
-    let mut pump = Pump::new(engine, report.threads, lanes, spec);
+    let mut pump = Pump::new(engine, report.threads, lanes, &outputs, spec);
     let end = pump.run();
     pump.report(&outputs, &mut report);
     let stopped = !matches!(end, End::Done);
     let failed = pump.close(&mut outputs, stopped);
+    let mut notes = Vec::new();
     let cause = match (failed, end) {
+        // A sink that was trying again gave up because it was told to stop.
+        (Some(e), End::Cancelled) => {
+            notes.push(e.message);
+            Some(Cause::Cancelled)
+        }
         (Some(e), _) => Some(sink_cause(e)),
         (None, End::Cancelled) => Some(Cause::Cancelled),
         (None, End::Failed(failure)) => {
@@ -82,7 +97,20 @@ pub fn run_prepared(spec: &RunSpec, prepared: &Prepared) -> Result<RunReport, Er
         }
         (None, End::Done) => None,
     };
-    finish(cause, &mut outputs, report, begun)
+    finish(cause, &mut outputs, report, notes, begun)
+}
+
+fn stopped(
+    cause: Cause,
+    safe: Vec<String>,
+    report: RunReport,
+    outputs: &[Output],
+    notes: Vec<String>,
+) -> Error {
+    let resumable = outputs.iter().any(|o| o.resumable);
+    let help = Vec::new();
+    let told_by = "Ctrl-C";
+    Error::Stopped(Box::new(Stopped { cause, safe, report, resumable, told_by, notes, help }))
 }
 
 /// The program for what the outputs take.
@@ -185,6 +213,8 @@ fn open(
             resume: spec.resume,
             span_ms: (program.start_ms, end_ms),
             meter: output.meter.clone(),
+            stop: spec.cancel.clone().unwrap_or_default(),
+            paced: spec.pace.is_some(),
         };
         let opened = output.sink.open(&opening).and_then(|past| {
             if output.kind == OutputKind::Messages
@@ -218,6 +248,7 @@ fn finish(
     mut cause: Option<Cause>,
     outputs: &mut [Output],
     mut report: RunReport,
+    notes: Vec<String>,
     begun: Instant,
 ) -> Result<RunReport, Error> {
     if cause.is_none() {
@@ -248,7 +279,7 @@ fn finish(
         Cause::ClosedPipe => "the reader of the output went away".into(),
         Cause::Open(_) => String::new(),
     });
-    Err(Error::Stopped(Box::new(Stopped { cause, safe, report })))
+    Err(stopped(cause, safe, report, outputs, notes))
 }
 
 /// An output's line of the report.

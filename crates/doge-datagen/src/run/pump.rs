@@ -3,10 +3,12 @@
 
 use super::lanes::{Filler, Lanes, Parcel};
 use super::line;
-use crate::destination::Output;
+use super::pace::{Pacer, Way};
+use crate::destination::{Output, OutputKind};
 use crate::report::RunReport;
+use crate::sink::Meter;
 use crate::sink::SinkError;
-use crate::spec::{Progress, RunSpec};
+use crate::spec::{Counts, Progress, RunSpec};
 use doge_core::batch::{Layout, Run, SITE_BITS};
 use doge_core::engine::{Cell, Engine, Failure, Ordered, Program, Window, Worker};
 use std::collections::BTreeMap;
@@ -47,13 +49,25 @@ pub struct Pump {
     /// Where the run was cut: one past the tick of its last event.
     ended: Option<u64>,
     flushed: Instant,
+    pacer: Option<Pacer>,
+    /// Outputs that only count: their meters, the events that they take, how many there were.
+    counting: Vec<(Arc<Meter>, Vec<bool>, u64)>,
 }
 
 impl Pump {
     /// A loop at its start.
-    pub fn new(engine: Engine, threads: usize, lanes: Lanes, spec: &RunSpec) -> Pump {
+    pub fn new(
+        engine: Engine,
+        threads: usize,
+        lanes: Lanes,
+        outputs: &[Output],
+        spec: &RunSpec,
+    ) -> Pump {
         let program = engine.program().clone();
+        let counting = outputs.iter().filter(|o| o.kind == OutputKind::Nothing);
         Pump {
+            pacer: Pacer::of(spec, program.start_ms, program.layout.sites.len()),
+            counting: counting.map(|o| (o.meter.clone(), o.events.clone(), 0)).collect(),
             workers: (0..threads).map(|_| Worker::new(&program)).collect(),
             fillers: (0..threads).map(|_| Filler::new(&lanes)).collect(),
             ordered: (0..threads).map(|_| Ordered::default()).collect(),
@@ -80,10 +94,31 @@ impl Pump {
         let end = self.windows(&program);
         let (lanes, layout) = (&self.lanes, &program.layout);
         self.fillers[0].flush(lanes, layout, &mut |lane, chunk| lanes.deliver(lane, chunk));
-        if let Some(progress) = &self.progress {
-            progress.set(self.events().iter().sum(), at(self.engine.at()));
-        }
+        self.show();
         end
+    }
+
+    /// Tells those who watch how far the run is.
+    fn show(&mut self) {
+        let Some(progress) = self.progress.clone() else { return };
+        let now = self.program.start_ms + self.engine.at() as i64 * self.program.tick_ms;
+        let events = self.events();
+        progress.set(events.iter().sum(), now);
+        for (meter, taken, before) in &mut self.counting {
+            let all: u64 = events.iter().zip(&*taken).filter(|(_, t)| **t).map(|(n, _)| n).sum();
+            meter.wrote(all.saturating_sub(*before), now);
+            *before = all;
+        }
+        let layout = &self.program.layout;
+        let named = layout.events.iter().zip(&events).zip(&layout.selected).filter(|(_, s)| **s);
+        let total = |of: fn(&Worker) -> &Vec<Vec<u64>>| {
+            self.workers.iter().flat_map(|w| of(w).iter().flatten()).sum()
+        };
+        progress.count(Counts {
+            events: named.map(|((e, n), _)| (e.name.clone(), *n)).collect(),
+            attempts: total(|w| &w.attempts),
+            blocked: total(|w| &w.blocked),
+        });
     }
 
     fn windows(&mut self, program: &Arc<Program>) -> End {
@@ -97,12 +132,21 @@ impl Pump {
             return End::Done;
         }
         let mut attempts = 0;
-        while let Some(mut window) = self.engine.next_window() {
+        self.show();
+        while let Some(mut window) = self.next_window(program) {
             if self.cancel.load(Ordering::Relaxed) {
                 return End::Cancelled;
             }
             if self.lanes.failed() {
                 return End::Done;
+            }
+            if let Some(pacer) = &mut self.pacer {
+                let at_ms = program.start_ms + window.from as i64 * program.tick_ms;
+                let (lanes, layout) = (&self.lanes, &program.layout);
+                let mut way = Way { filler: &mut self.fillers[0], lanes, layout };
+                if !pacer.before(at_ms, &mut way) {
+                    return self.told();
+                }
             }
             let begun = Instant::now();
             let limit = self.engine.limit(self.workers.len());
@@ -120,7 +164,11 @@ impl Pump {
                 self.max_events.is_some_and(|most| self.events().iter().sum::<u64>() >= most);
             if failed || enough {
                 let failure = self.failure();
-                if self.cut(program, &window, failure.as_deref()) {
+                let cut = self.cut(program, &window, failure.as_deref());
+                if self.hold(program, &window) {
+                    return self.told();
+                }
+                if cut {
                     return match failure {
                         Some(failure) if failure.is_within(&window) && !self.is_full() => {
                             End::Failed(failure)
@@ -128,21 +176,49 @@ impl Pump {
                         _ => End::Done,
                     };
                 }
-            } else if !self.lanes.only_count() {
+            } else if self.pacer.is_some() || !self.lanes.only_count() {
                 self.encode(program, &window);
+                if self.hold(program, &window) {
+                    return self.told();
+                }
             }
             let sum: u64 = self.workers.iter().flat_map(|w| w.attempts.iter().flatten()).sum();
             self.engine.done(&window, sum - attempts);
             attempts = sum;
-            if begun.elapsed() > LONGEST_WINDOW {
+            let waited = self.pacer.as_mut().is_some_and(|p| p.after(&window));
+            if !waited && begun.elapsed() > LONGEST_WINDOW {
                 self.engine.shorten();
             }
-            if let Some(progress) = &self.progress {
-                let now = program.start_ms + self.engine.at() as i64 * program.tick_ms;
-                progress.set(self.events().iter().sum(), now);
-            }
+            self.show();
         }
         End::Done
+    }
+
+    /// The next window; at a pace none that is far ahead.
+    fn next_window(&mut self, program: &Program) -> Option<Window> {
+        let Some(pacer) = &self.pacer else { return self.engine.next_window() };
+        let at_ms = program.start_ms + self.engine.at() as i64 * program.tick_ms;
+        let most = pacer.most_ticks(at_ms, program.tick_ms, &self.lanes, &self.fillers[0]);
+        self.engine.next_window_within(most)
+    }
+
+    /// The end of a run that stopped while events waited.
+    fn told(&self) -> End {
+        if self.cancel.load(Ordering::Relaxed) { End::Cancelled } else { End::Done }
+    }
+
+    /// Whether the run stopped while events of this window waited: those did not leave.
+    fn hold(&mut self, program: &Program, window: &Window) -> bool {
+        let Some(pacer) = self.pacer.as_ref().filter(|p| p.stopped) else { return false };
+        self.dropped.iter_mut().zip(&pacer.held).for_each(|(sum, n)| *sum += n);
+        if self.ended.is_none() {
+            for record in self.workers.iter().flat_map(|w| w.later()) {
+                self.dropped[(record[0] & ((1 << SITE_BITS) - 1)) as usize] += 1;
+            }
+        }
+        let tick = |ms: i64| (ms - program.start_ms) as u64 / program.tick_ms as u64 + 1;
+        self.ended = Some(pacer.last_ms.map_or(0, tick).max(window.from));
+        true
     }
 
     /// The first failure of all workers in event order.
@@ -160,6 +236,27 @@ impl Pump {
         // Earlier runs have written all of it.
         let end_ms = program.start_ms + window.to as i64 * program.tick_ms;
         if lanes.all_done_before_ms().is_some_and(|ms| end_ms <= ms) {
+            if let Some(pacer) = &mut self.pacer {
+                pacer.passed(end_ms);
+            }
+            return;
+        }
+        let due = self.pacer.as_mut().is_none_or(|p| p.is_due(end_ms));
+        if let Some(pacer) = self.pacer.as_mut().filter(|_| !due) {
+            let (filler, ordered) = (&mut self.fillers[0], &mut self.ordered[0]);
+            let mut way = Way { filler, lanes, layout };
+            for bucket in 0..buckets {
+                ordered
+                    .runs(program, window, &workers, bucket, &mut |run| pacer.take(run, &mut way));
+            }
+            // Another filler may go on with the next window.
+            if workers.len() > 1 || self.flushed.elapsed() > FLUSH_EVERY {
+                self.fillers[0].flush(lanes, layout, &mut |lane, chunk| lanes.deliver(lane, chunk));
+                self.flushed = Instant::now();
+            }
+            if !self.fillers[0].counts() {
+                self.fillers.iter_mut().for_each(Filler::counted);
+            }
             return;
         }
         if workers.len() == 1 || self.fillers[0].counts() {
@@ -227,7 +324,6 @@ impl Pump {
         let mut here = vec![0u64; layout.sites.len()];
         let workers: Vec<&Worker> = self.workers.iter().collect();
         let (filler, ordered) = (&mut self.fillers[0], &mut self.ordered[0]);
-        let mut out = |lane, chunk| lanes.deliver(lane, chunk);
         // Events captured in this window or put off beyond it.
         let mut in_window = 0;
         for bucket in 0..window.buckets() {
@@ -255,7 +351,12 @@ impl Pump {
                         here[event.site_index()] += 1;
                     }
                 }
-                filler.take(lanes, layout, Run { time_ms: run.time_ms, words: &kept }, &mut out);
+                let kept = Run { time_ms: run.time_ms, words: &kept };
+                match &mut self.pacer {
+                    Some(pacer) => pacer.take(kept, &mut Way { filler, lanes, layout }),
+                    None => filler
+                        .take(lanes, layout, kept, &mut |lane, chunk| lanes.deliver(lane, chunk)),
+                }
             });
         }
         cut |= left == 0 || failure.is_some_and(|f| f.is_within(window));
@@ -325,6 +426,7 @@ impl Pump {
         report.ticks = self.ended.unwrap_or(self.engine.at());
         report.end_ms = self.program.start_ms + report.ticks as i64 * self.program.tick_ms;
         report.cut = self.ended.is_some();
+        report.pace = self.pacer.as_ref().map(Pacer::report);
     }
 
     /// Waits for the writers and gives the outputs their sinks back; the first error of a sink. Where the

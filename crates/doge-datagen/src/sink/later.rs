@@ -80,11 +80,17 @@ pub static KAFKA: SinkKind = later(
     FILE_WAY,
 );
 
-/// `http`
-pub static HTTP: SinkKind = later(
-    "http",
-    "requests to a web server",
-    Takes::Text,
-    keys!["url", "method", "headers", "format", "batch"],
-    FILE_WAY,
-);
+/// `http`, in a build without its feature
+#[cfg(not(feature = "http"))]
+pub static HTTP: SinkKind = SinkKind {
+    make: Make::Later("is not in this build", "build with `--features http`"),
+    keeps: false,
+    resumable: false,
+    ..later(
+        "http",
+        "requests to a web server, each with a batch of events",
+        Takes::Text,
+        keys!["url", "method", "headers", "format", "batch"],
+        FILE_WAY,
+    )
+};

@@ -33,6 +33,20 @@ pub struct MeterReading {
     pub retries: u64,
 }
 
+impl MeterReading {
+    /// How far what is final is behind the present `now_ms` of a stream that began at `start_ms`,
+    /// milliseconds of the stream's time; `None` where nothing is made final before the end.
+    pub fn lag_ms(&self, start_ms: i64, now_ms: i64) -> Option<i64> {
+        if self.commits == 0 {
+            return None;
+        }
+        if self.committed >= self.events {
+            return Some(0);
+        }
+        Some((now_ms - self.committed_ms.unwrap_or(start_ms)).max(0))
+    }
+}
+
 impl Default for Meter {
     fn default() -> Meter {
         Meter {

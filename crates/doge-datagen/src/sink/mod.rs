@@ -9,6 +9,8 @@
 //! Not here: making bytes (formats), deciding which events go where (`destination`), threads (`run`).
 
 mod file;
+#[cfg(feature = "http")]
+mod http;
 mod kind;
 mod later;
 mod meter;
@@ -29,6 +31,7 @@ pub use note::{Mark, Note, Past, Stream};
 use crate::format::{MessageEncoder, Messages, TextBlock};
 use doge_core::batch::{EventBatch, Layout, Position};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// All kinds of destinations, in the order in which they are listed to people.
 pub static KINDS: &[&SinkKind] = &[
@@ -42,6 +45,9 @@ pub static KINDS: &[&SinkKind] = &[
     &later::POSTGRES,
     &later::MYSQL,
     &later::KAFKA,
+    #[cfg(feature = "http")]
+    &http::KIND,
+    #[cfg(not(feature = "http"))]
     &later::HTTP,
 ];
 
@@ -84,6 +90,11 @@ pub struct Opening {
     pub span_ms: (i64, i64),
     /// Where the sink counts what people want to watch.
     pub meter: Arc<Meter>,
+    /// Becomes true when the run is told to stop: a sink that waits for a destination that is away gives
+    /// up then.
+    pub stop: Arc<AtomicBool>,
+    /// Whether events come at a pace: what is written should leave at once, not when a batch is full.
+    pub paced: bool,
     /// What stands before the first event of a text output: the header line of CSV, else nothing. Made
     /// by the format; the sink writes it where the output is empty, and leaves it out where it appends.
     pub header: Vec<u8>,

@@ -5,5 +5,8 @@ mod conformance;
 mod destinations;
 mod failures;
 mod pages;
+#[cfg(feature = "http")]
+mod http;
+mod pace;
 mod replay;
 mod support;
