@@ -5,4 +5,5 @@ mod conformance;
 mod destinations;
 mod failures;
 mod replay;
+mod servers;
 mod support;
