@@ -54,7 +54,7 @@ pub static POSTGRES: SinkKind = SinkKind {
 };
 
 /// `mysql`, in a build without its feature
-
+#[cfg(not(feature = "mysql"))]
 pub static MYSQL: SinkKind = SinkKind {
     make: Make::Later("is not in this build", "build with `--features mysql`"),
     ..later(

@@ -50,7 +50,7 @@ pub static KINDS: &[&SinkKind] = &[
     #[cfg(not(feature = "postgres"))]
     &later::POSTGRES,
     #[cfg(feature = "mysql")]
-    &later::MYSQL,
+    &mysql::KIND,
     #[cfg(not(feature = "mysql"))]
     &later::MYSQL,
     &later::KAFKA,
