@@ -4,6 +4,7 @@ mod bytes;
 mod conformance;
 mod destinations;
 mod failures;
+mod pages;
 mod replay;
 mod servers;
 mod support;
