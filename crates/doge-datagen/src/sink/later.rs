@@ -3,8 +3,6 @@
 
 use super::{Key, Make, SinkKind, Takes};
 
-const TABLE_WAY: &str =
-    "write to an SQLite file today: `sqlite: { path: out/NAME.db, table: \"{event}\" }`";
 const FILE_WAY: &str = "write to a file today: `file: { path: \"out/{event}.jsonl\" }`";
 
 const fn later(
@@ -42,23 +40,31 @@ pub static SQLITE: SinkKind = SinkKind {
     )
 };
 
-/// `postgres`
-pub static POSTGRES: SinkKind = later(
-    "postgres",
-    "tables of a Postgres database",
-    Takes::Table,
-    keys!["url", "table", "create", "tls"],
-    TABLE_WAY,
-);
+/// `postgres`, in a build without its feature
+#[cfg(not(feature = "postgres"))]
+pub static POSTGRES: SinkKind = SinkKind {
+    make: Make::Later("is not in this build", "build with `--features postgres`"),
+    ..later(
+        "postgres",
+        "rows in tables of a PostgreSQL database",
+        Takes::Table,
+        keys!["url", "table", "create", "tls"],
+        FILE_WAY,
+    )
+};
 
-/// `mysql`
-pub static MYSQL: SinkKind = later(
-    "mysql",
-    "tables of a MySQL database",
-    Takes::Table,
-    keys!["url", "table", "create", "tls"],
-    TABLE_WAY,
-);
+/// `mysql`, in a build without its feature
+#[cfg(not(feature = "mysql"))]
+pub static MYSQL: SinkKind = SinkKind {
+    make: Make::Later("is not in this build", "build with `--features mysql`"),
+    ..later(
+        "mysql",
+        "rows in tables of a MySQL or MariaDB database",
+        Takes::Table,
+        keys!["url", "table", "create", "tls"],
+        FILE_WAY,
+    )
+};
 
 /// `kafka`
 pub static KAFKA: SinkKind = later(

@@ -14,8 +14,14 @@ mod http;
 mod kind;
 mod later;
 mod meter;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod note;
 mod null;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod stdout;
@@ -42,7 +48,13 @@ pub static KINDS: &[&SinkKind] = &[
     &sqlite::KIND,
     #[cfg(not(feature = "sqlite"))]
     &later::SQLITE,
+    #[cfg(feature = "postgres")]
+    &postgres::KIND,
+    #[cfg(not(feature = "postgres"))]
     &later::POSTGRES,
+    #[cfg(feature = "mysql")]
+    &mysql::KIND,
+    #[cfg(not(feature = "mysql"))]
     &later::MYSQL,
     &later::KAFKA,
     #[cfg(feature = "http")]
@@ -121,8 +133,10 @@ pub struct Opening {
 /// The conformance suite executes each of them against every sink.
 ///
 /// - `open` MUST report all that is wrong with the destination in one error, and MUST NOT change what
-///   is there when it fails. It MUST NOT change it either when it succeeds and `abort` follows at once,
-///   but for folders it made and empty `.part` files.
+///   is there when it fails. Where it succeeds and `abort` follows at once, nothing MUST be changed
+///   either, but for folders it made and empty `.part` files: `abort` takes back what `open` made durable
+///   (an empty table, a note), as long as nothing was committed. A process that is killed in between leaves
+///   them, so that a run that resumes knows the place as its own.
 /// - `open` MUST refuse what exists where `if_exists` is `error`: a file longer than 0 bytes, a table
 ///   with a row.
 /// - With `replace` the old content MUST stay until the first commit (tables) or `finish` (files), and

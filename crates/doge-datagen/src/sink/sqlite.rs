@@ -1,24 +1,26 @@
 //! `sqlite`: rows in tables of an SQLite file.
 //!
 //! SQLite has one writer, so that all tables of one file share one connection and one transaction: a
-//! commit of any of them makes final what all of them were given so far. The transaction begins at
-//! `open` and holds the file's write lock from then on; making tables and (with `replace`) deleting
-//! their old rows happen inside it, so that a run that fails before its first commit leaves the file as
-//! it was.
+//! commit of any of them makes final what all of them were given so far, and writes the notes of all of
+//! them, each with what its table was given. `open` makes tables and the note "nothing yet" in a
+//! transaction of their own, as a run that is killed before its first commit must find them; where nothing
+//! else is committed, `abort` takes them back. The next transaction begins at once and holds the file's
+//! write lock; with `replace` the old rows are deleted in it.
 //!
 //! The journal stays the file's own. For a new file that is SQLite's rollback journal, which a bulk
 //! insert hardly uses (only pages that existed before are journalled), while a write-ahead log would
 //! write every page twice; see `examples/sqlite_rows.rs` for the measurement.
 
 use super::{
-    Chunk, Context, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Opening, Past,
-    Payload, Settings, Sink, SinkError, SinkKind, Takes, text,
+    Chunk, Context, Finished, Identity, IfExists, Key, KeyValue, Made, Make, Mark, Note, Opening,
+    Past, Payload, Settings, Sink, SinkError, SinkKind, Takes, sql, text,
 };
 use doge_core::batch::{Cell, EventBatch, Position};
 use doge_core::expr::func::{self, TextBuf};
 use doge_core::model::Event;
 use doge_core::value::{Base, Ty, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,13 +30,16 @@ pub static KIND: SinkKind = SinkKind {
     name: "sqlite",
     summary: "rows in tables of an SQLite file",
     keys: &[
-        Key::required("path", KeyValue::Template),
-        Key::required("table", KeyValue::Template),
-        Key::optional("create", KeyValue::Bool),
+        Key::required("path", KeyValue::Template)
+            .doc("The database file, relative to the working directory; made if it is missing."),
+        Key::required("table", KeyValue::Template)
+            .doc("The table, most often `\"{event}\"`; a table holds one event."),
+        Key::optional("create", KeyValue::Bool)
+            .doc("Whether to make a table that is missing; by default `true`."),
     ],
     takes: Takes::Table,
     keeps: true,
-    resumable: false,
+    resumable: true,
     make: Make::Now(make),
 };
 
@@ -46,6 +51,9 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
     }
     if table.is_empty() || table.contains('\0') {
         return Err("the table's name is empty".into());
+    }
+    if table.eq_ignore_ascii_case(sql::NOTES) {
+        return Err(format!("the table {table} is where the notes of runs are kept"));
     }
     if table.to_ascii_lowercase().starts_with("sqlite_") {
         return Err(format!(
@@ -74,14 +82,8 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
         .downcast::<Mutex<Database>>()
         .map_err(|_| "the file is in use by another kind of destination".to_owned())?;
     let place = format!("{} table {table}", path.display());
-    let sink = Table::new(
-        shared,
-        table,
-        event,
-        context.if_exists,
-        settings.flag("create", true),
-        place.clone(),
-    );
+    let sink =
+        Table::new(shared, table, event, context, settings.flag("create", true), place.clone());
     Ok(Made { sink: Box::new(sink), place, identity })
 }
 
@@ -97,8 +99,12 @@ struct Database {
     in_transaction: bool,
     /// Tables that were opened and neither finished nor aborted.
     users: usize,
-    /// Transactions committed.
+    /// Transactions committed with rows.
     commits: u64,
+    /// Notes that the open transaction has changed, by their key.
+    notes: BTreeMap<String, String>,
+    /// The table of notes was made by this run.
+    made_notes: bool,
 }
 
 impl Database {
@@ -112,6 +118,8 @@ impl Database {
             in_transaction: false,
             users: 0,
             commits: 0,
+            notes: BTreeMap::new(),
+            made_notes: false,
         }
     }
 
@@ -121,19 +129,13 @@ impl Database {
 
     /// The connection, inside a transaction.
     fn ready(&mut self) -> Result<&Connection, SinkError> {
-        if let Some((message, help)) = &self.failed {
-            return Err(SinkError {
-                message: message.clone(),
-                help: help.clone(),
-                closed_pipe: false,
-            });
-        }
+        self.check()?;
         if self.connection.is_none() {
             match self.connect() {
                 Ok(connection) => self.connection = Some(connection),
                 Err(e) => {
                     self.failed = Some((e.message.clone(), e.help.clone()));
-                    self.remove_if_made();
+                    self.remove_if_made(false);
                     return Err(e);
                 }
             }
@@ -195,31 +197,91 @@ impl Database {
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), SinkError> {
-        if let Some((message, help)) = &self.failed {
-            return Err(SinkError {
-                message: message.clone(),
-                help: help.clone(),
-                closed_pipe: false,
-            });
-        }
-        if self.in_transaction {
-            if let Some(c) = &self.connection {
-                let done =
-                    c.execute_batch("COMMIT").map_err(|e| explain("commit to", &self.place(), &e));
-                if let Err(e) = done {
-                    self.rollback();
-                    self.failed = Some((e.message.clone(), e.help.clone()));
-                    return Err(e);
-                }
+    /// The error of a database that has failed before.
+    fn check(&self) -> Result<(), SinkError> {
+        match &self.failed {
+            Some((message, help)) => {
+                Err(SinkError { message: message.clone(), help: help.clone(), closed_pipe: false })
             }
+            None => Ok(()),
+        }
+    }
+
+    /// Commits the rows and notes of all tables.
+    fn commit(&mut self) -> Result<(), SinkError> {
+        self.check()?;
+        if self.in_transaction {
+            let done = self.put_notes().and_then(|()| self.run("commit to", "COMMIT"));
+            if let Err(e) = done {
+                self.rollback();
+                self.failed = Some((e.message.clone(), e.help.clone()));
+                return Err(e);
+            }
+            self.notes.clear();
             self.in_transaction = false;
             self.commits += 1;
         }
         Ok(())
     }
 
+    fn run(&self, verb: &str, sql: &str) -> Result<(), SinkError> {
+        match &self.connection {
+            Some(c) => c.execute_batch(sql).map_err(|e| explain(verb, &self.place(), &e)),
+            None => Err(SinkError::new(format!("{} is closed", self.place()))),
+        }
+    }
+
+    fn put_notes(&self) -> Result<(), SinkError> {
+        self.notes.iter().try_for_each(|(key, note)| self.put_note(key, Some(note)))
+    }
+
+    /// Writes a note, or removes it.
+    fn put_note(&self, key: &str, note: Option<&str>) -> Result<(), SinkError> {
+        let Some(c) = &self.connection else { return Ok(()) };
+        let done = match note {
+            Some(note) => c.execute(
+                &format!("INSERT OR REPLACE INTO {} (place, note) VALUES (?1, ?2)", sql::NOTES),
+                [key, note],
+            ),
+            None => c.execute(&format!("DELETE FROM {} WHERE place = ?1", sql::NOTES), [key]),
+        };
+        done.map(drop).map_err(|e| explain("write the notes of", &self.place(), &e))
+    }
+
+    /// The notes of a table: that under `key`, and those of its other shards. Makes their table if there is none.
+    fn notes(
+        &mut self,
+        table: &str,
+        key: &str,
+    ) -> Result<(Option<String>, Vec<String>), SinkError> {
+        let (mut mine, mut others) = (None, Vec::new());
+        let place = self.place();
+        let fail = |e: rusqlite::Error| explain("read the notes of", &place, &e);
+        let Some(c) = &self.connection else { return Ok((mine, others)) };
+        let there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
+        if !c.query_row(there, [sql::NOTES], |row| row.get::<_, bool>(0)).map_err(fail)? {
+            let make = format!("CREATE TABLE {} (place TEXT PRIMARY KEY, note TEXT)", sql::NOTES);
+            c.execute_batch(&make).map_err(|e| explain("make the notes of", &place, &e))?;
+            self.made_notes = true;
+            return Ok((mine, others));
+        }
+        let mut select =
+            c.prepare(&format!("SELECT place, note FROM {}", sql::NOTES)).map_err(fail)?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(fail)?;
+        let family = format!("{table}#");
+        for row in rows {
+            let (place, note): (String, String) = row.map_err(fail)?;
+            if place == key {
+                mine = Some(note);
+            } else if place.starts_with(&family) {
+                others.push(note);
+            }
+        }
+        Ok((mine, others))
+    }
+
     fn rollback(&mut self) {
+        self.notes.clear();
         if self.in_transaction {
             self.in_transaction = false;
             // A full disk has rolled back by itself already, and then this fails.
@@ -234,14 +296,52 @@ impl Database {
         self.users = self.users.saturating_sub(1);
         if self.users == 0 {
             self.rollback();
+            let empty = self.made && self.is_empty();
             self.connection = None;
-            self.remove_if_made();
+            self.remove_if_made(empty);
         }
     }
 
-    /// Removes a file that this run made and that holds nothing.
-    fn remove_if_made(&self) {
-        if self.made && std::fs::metadata(&self.path).is_ok_and(|m| m.len() == 0) {
+    /// Takes back what opening made: tables without a row, and notes.
+    fn undo(&mut self, undo: &Undo, key: &str) -> Result<(), SinkError> {
+        self.begin()?;
+        self.put_note(key, undo.note.as_deref())?;
+        if let Some(table) = &undo.table {
+            self.drop_if_empty(table)?;
+        }
+        if self.made_notes && self.users == 1 {
+            self.drop_if_empty(sql::NOTES)?;
+        }
+        self.run("undo the opening of", "COMMIT")?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    fn drop_if_empty(&self, table: &str) -> Result<(), SinkError> {
+        let Some(c) = &self.connection else { return Ok(()) };
+        let name = quoted(table);
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {name})");
+        let has_row: bool = c
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(|e| explain("undo the opening of", &self.place(), &e))?;
+        if has_row {
+            Ok(())
+        } else {
+            self.run("undo the opening of", &format!("DROP TABLE {name}"))
+        }
+    }
+
+    /// Whether the database has no table.
+    fn is_empty(&self) -> bool {
+        let count = |c: &Connection| {
+            c.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        };
+        self.connection.as_ref().is_none_or(|c| count(c).is_ok_and(|n| n == 0))
+    }
+
+    /// Removes a file that this run made and that holds nothing. The connection is closed.
+    fn remove_if_made(&self, empty: bool) {
+        if self.made && (empty || std::fs::metadata(&self.path).is_ok_and(|m| m.len() == 0)) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -291,9 +391,16 @@ struct Table {
     name: String,
     columns: Vec<(String, Ty)>,
     if_exists: IfExists,
+    shard: (u64, u64),
     create: bool,
     insert: String,
     open: bool,
+    /// The key of its note.
+    key: String,
+    note: Note,
+    end_ms: i64,
+    undo: Undo,
+    resumed: bool,
     /// The old rows are to be deleted with the first commit.
     delete: bool,
     /// Rows that were there and stay (`append`).
@@ -305,12 +412,21 @@ struct Table {
     scratch: String,
 }
 
+/// What `open` did, to be taken back.
+#[derive(Default)]
+struct Undo {
+    /// The table that was made.
+    table: Option<String>,
+    /// The note that was there.
+    note: Option<String>,
+}
+
 impl Table {
     fn new(
         database: Arc<Mutex<Database>>,
         name: String,
         event: &Event,
-        if_exists: IfExists,
+        context: &Context<'_>,
         create: bool,
         place: String,
     ) -> Self {
@@ -322,12 +438,19 @@ impl Table {
         Table {
             database,
             place,
+            // Names of tables differ beyond letter case.
+            key: sql::key(&name.to_ascii_lowercase(), context.shard),
             name,
             columns,
-            if_exists,
+            if_exists: context.if_exists,
+            shard: context.shard,
             create,
             insert,
             open: false,
+            note: Note::fresh(&Default::default(), sql::FORM),
+            end_ms: 0,
+            undo: Undo::default(),
+            resumed: false,
             delete: false,
             had_rows: false,
             written: 0,
@@ -337,8 +460,43 @@ impl Table {
         }
     }
 
-    /// Checks the table, or makes it.
-    fn prepare(&mut self, connection: &Connection) -> Result<(), SinkError> {
+    /// Checks the table, or makes it, and reads and writes its note: how far it is. Changes are for the open
+    /// transaction, which is to be committed.
+    fn prepare(
+        &mut self,
+        database: &mut Database,
+        opening: &Opening,
+    ) -> Result<Option<Past>, SinkError> {
+        database.ready()?;
+        let (note, others) = database.notes(&self.name.to_ascii_lowercase(), &self.key)?;
+        let has_row = self.prepare_table(database.ready()?)?;
+        let past = match &note {
+            // A note about rows that somebody dropped with their table says nothing.
+            Some(text) if opening.resume && self.undo.table.is_none() => {
+                Some(sql::past_of(text, &self.place, &opening.stream)?)
+            }
+            _ => None,
+        };
+        // A note that says "nothing yet" speaks of no row: those that are there are old.
+        self.resumed = past.is_some_and(|p| p.mark.is_some() || p.complete_ms.is_some());
+        if has_row && !self.resumed {
+            let ours = self.shard.1 > 1
+                && sql::of_the_same_run(others.iter().map(String::as_str), &opening.stream);
+            match self.if_exists {
+                IfExists::Error if !ours => return Err(sql::has_rows(&self.place)),
+                IfExists::Replace => self.delete = true,
+                _ => self.had_rows = true,
+            }
+        }
+        self.note = Note::fresh(&opening.stream, sql::FORM);
+        self.note.past = past.unwrap_or(self.note.past);
+        self.undo.note = note;
+        database.put_note(&self.key, Some(&self.note.to_json()))?;
+        Ok(past)
+    }
+
+    /// Checks the table, or makes it. Whether it has a row.
+    fn prepare_table(&mut self, connection: &Connection) -> Result<bool, SinkError> {
         let place = self.place.clone();
         let fail = |e: rusqlite::Error| explain("open", &place, &e);
         let found = connection
@@ -361,7 +519,9 @@ impl Table {
                 .map(|(name, ty)| format!("{} {}", quoted(name), sql_type(*ty)))
                 .collect();
             let sql = format!("CREATE TABLE {} ({})", quoted(&self.name), columns.join(", "));
-            return connection.execute_batch(&sql).map_err(|e| explain("make", &place, &e));
+            connection.execute_batch(&sql).map_err(|e| explain("make", &place, &e))?;
+            self.undo.table = Some(self.name.clone());
+            return Ok(false);
         };
         if kind != "table" {
             return Err(SinkError::new(format!("cannot write to {place}: it is a {kind}"))
@@ -369,21 +529,7 @@ impl Table {
         }
         self.check_columns(connection, strict)?;
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(&self.name));
-        let has_row: bool = connection.query_row(&sql, [], |row| row.get(0)).map_err(fail)?;
-        match self.if_exists {
-            IfExists::Error if has_row => Err(SinkError::new(format!("{place} has rows already")).help(
-                "write `if_exists: replace` (or `--if-exists replace`) to delete them with the first \
-                 commit, or `append` to keep them",
-            )),
-            IfExists::Replace => {
-                self.delete = has_row;
-                Ok(())
-            }
-            _ => {
-                self.had_rows = has_row;
-                Ok(())
-            }
-        }
+        connection.query_row(&sql, [], |row| row.get(0)).map_err(fail)
     }
 
     /// Compares the table's columns with the event's fields; all differences make one error.
@@ -439,15 +585,7 @@ impl Table {
                 ));
             }
         }
-        if wrong.is_empty() {
-            return Ok(());
-        }
-        Err(SinkError::new(format!(
-            "{} has other columns than its event: {}",
-            self.place,
-            wrong.join("; ")
-        ))
-        .help("write to another table, change this one, or drop it to have it made"))
+        sql::wrong_columns(&self.place, &wrong)
     }
 
     fn delete_old(&mut self, connection: &Connection) -> Result<(), SinkError> {
@@ -515,21 +653,34 @@ fn lock(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
 }
 
 impl Sink for Table {
-    fn open(&mut self, _: &Opening) -> Result<Option<Past>, SinkError> {
+    fn open(&mut self, opening: &Opening) -> Result<Option<Past>, SinkError> {
         let shared = self.database.clone();
         let mut database = lock(&shared);
-        let result = database.ready().and_then(|connection| self.prepare(connection));
+        self.end_ms = opening.span_ms.1;
+        let made_notes = database.made_notes;
+        let result = self.prepare(&mut database, opening).and_then(|past| {
+            database.put_notes()?;
+            database.run("open", "COMMIT")?;
+            database.in_transaction = false;
+            database.begin()?;
+            Ok(past)
+        });
         if result.is_ok() {
             self.open = true;
             database.users += 1;
             self.pending_at = database.commits;
-        } else if database.users == 0 && database.failed.is_none() {
-            // No other table keeps the transaction: let go of the lock.
+        } else {
             database.rollback();
-            database.connection = None;
-            database.remove_if_made();
+            database.made_notes = made_notes;
+            if database.users == 0 {
+                // No other table needs the connection: let go of the lock.
+                database.connection = None;
+                database.remove_if_made(false);
+            } else if database.failed.is_none() {
+                database.begin()?;
+            }
         }
-        result.map(|()| None)
+        result
     }
 
     fn write(&mut self, chunk: &Chunk) -> Result<(), SinkError> {
@@ -548,6 +699,8 @@ impl Sink for Table {
             return Err(e);
         }
         self.written += chunk.events;
+        self.note.past.mark = Some(Mark::Position(chunk.last));
+        database.notes.insert(self.key.clone(), self.note.to_json());
         Ok(())
     }
 
@@ -567,6 +720,9 @@ impl Sink for Table {
         self.settle(&database);
         let connection = database.ready()?;
         self.delete_old(connection)?;
+        let past = &mut self.note.past;
+        past.complete_ms = past.complete_ms.max(Some(self.end_ms));
+        database.notes.insert(self.key.clone(), self.note.to_json());
         database.commit()?;
         self.settle(&database);
         self.committed = self.written;
@@ -581,24 +737,19 @@ impl Sink for Table {
         if self.open {
             self.settle(&database);
             database.rollback();
+            if database.commits == 0 && !self.resumed {
+                // Nothing can be done where this fails: an empty table and a note that says so stay.
+                let _ = database.undo(&self.undo, &self.key);
+                database.rollback();
+            }
             self.open = false;
             database.leave();
-        } else if self.committed == 0 {
+        } else if self.committed == 0 && self.note.past.complete_ms.is_none() {
             return format!("{} was not touched", self.place);
         } else {
             return format!("{} is complete: {}", self.place, text::events(self.committed));
         }
-        match self.committed {
-            0 => format!("{} is as it was", self.place),
-            n if self.had_rows => {
-                format!(
-                    "{} holds its old rows and the first {} of this run",
-                    self.place,
-                    text::events(n)
-                )
-            }
-            n => format!("{} holds the first {}", self.place, text::events(n)),
-        }
+        sql::left(&self.place, self.committed, self.resumed, self.had_rows)
     }
 }
 

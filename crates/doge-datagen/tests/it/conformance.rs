@@ -4,9 +4,10 @@
 //! suite fails until it has both. `stdout` cannot be opened twice in one process: its rules are tested
 //! through the command.
 
+use super::servers::{mariadb, psql, server, unique};
 use super::support::*;
 use doge_datagen::format::TextFormat;
-use doge_datagen::sink::{IfExists, KINDS, Make, Sink, SinkKind, Takes};
+use doge_datagen::sink::{IfExists, KINDS, Make, Mark, Opening, Past, Sink, SinkKind, Takes};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -15,9 +16,49 @@ struct Case {
     kind: &'static SinkKind,
     format: TextFormat,
     folder: TempDir,
+    /// The address of a server.
+    url: String,
+    table: String,
+}
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        let table = &self.table;
+        let sql = format!(
+            "drop table if exists {table}; delete from _doge_notes where place = '{table}'"
+        );
+        // Without a note there may be no table of notes.
+        match self.kind.name {
+            "postgres" => drop(psql(&self.url, &sql)),
+            "mysql" => drop(mariadb(&self.url, &sql)),
+            _ => {}
+        }
+    }
 }
 
 impl Case {
+    /// What people are told about the place.
+    fn place(&self) -> String {
+        if self.url.is_empty() {
+            self.path().to_str().unwrap().to_owned()
+        } else {
+            format!("table {}", self.table)
+        }
+    }
+
+    fn exists(&self) -> bool {
+        if self.url.is_empty() { self.path().exists() } else { self.read().is_some() }
+    }
+
+    fn has_note(&self) -> bool {
+        let sql = format!("select 'noted' from _doge_notes where place = '{}'", self.table);
+        match self.kind.name {
+            "postgres" => psql(&self.url, &sql).is_ok_and(|out| !out.is_empty()),
+            "mysql" => mariadb(&self.url, &sql).is_ok_and(|out| !out.is_empty()),
+            _ => false,
+        }
+    }
+
     fn path(&self) -> PathBuf {
         self.folder.path().join("new folder").join(match (self.kind.name, self.format) {
             ("sqlite", _) => "out.db",
@@ -28,7 +69,7 @@ impl Case {
 
     fn sink(&self, if_exists: IfExists) -> Box<dyn Sink> {
         let path = self.path();
-        let texts = [("path", path.to_str().unwrap()), ("table", "trx")];
+        let texts = [("path", path.to_str().unwrap()), ("table", &self.table), ("url", &self.url)];
         make(self.kind, &texts, if_exists, self.format, &mut Shared::new())
     }
 
@@ -62,7 +103,17 @@ impl Case {
     }
 
     fn read(&self) -> Option<Vec<u64>> {
-        read_back(self.kind.name, &self.path(), self.format)
+        let sql = format!("select n from {} order by n", self.table);
+        let out = match self.kind.name {
+            "postgres" => psql(&self.url, &sql),
+            "mysql" => mariadb(&self.url, &sql),
+            _ => return read_back(self.kind.name, &self.path(), self.format),
+        };
+        match out {
+            Ok(out) => Some(out.lines().map(|l| l.parse().expect("a number")).collect()),
+            Err(e) if e.contains("exist") => None,
+            Err(e) => panic!("{e}"),
+        }
     }
 
     /// What is left beside the destination itself.
@@ -89,11 +140,19 @@ fn cases() -> Vec<Case> {
             // Keeps nothing that could be opened again: `http` has its rules.
             "http" => continue,
             "file" => &[TextFormat::Jsonl, TextFormat::Csv],
-            "sqlite" => &[TextFormat::Jsonl],
+            "sqlite" | "postgres" | "mysql" => &[TextFormat::Jsonl],
             other => panic!("the kind {other} has no line in the conformance suite: add one here"),
         };
+        let url = match kind.name {
+            "postgres" => server("DOGE_TEST_POSTGRES"),
+            "mysql" => server("DOGE_TEST_MYSQL"),
+            _ => Some(String::new()),
+        };
+        let Some(url) = url else { continue };
         for format in formats {
-            out.push(Case { kind, format: *format, folder: tempfile::tempdir().unwrap() });
+            let table = if url.is_empty() { "trx".into() } else { unique("conformance") };
+            let folder = tempfile::tempdir().unwrap();
+            out.push(Case { kind, format: *format, folder, url: url.clone(), table });
         }
     }
     assert!(out.len() >= 2, "no kinds to test");
@@ -128,7 +187,7 @@ fn existing_events_are_an_error_and_stay() {
     for case in cases() {
         case.whole(IfExists::Error, 0, 5);
         let error = case.sink(IfExists::Error).open(&opening(case.format)).unwrap_err();
-        assert!(error.message.contains(case.path().to_str().unwrap()), "names the place: {error}");
+        assert!(error.message.contains(&case.place()), "names the place: {error}");
         assert!(error.help.join(" ").contains("if_exists: replace"), "says the way out: {error:?}");
         assert_eq!(case.read(), Some((0..5).collect()), "{}", case.kind.name);
         assert_eq!(case.litter(), Vec::<String>::new());
@@ -185,8 +244,12 @@ fn open_and_abort_change_nothing() {
             let mut sink = case.sink(if_exists);
             sink.open(&opening(case.format)).unwrap();
             let said = sink.abort();
-            assert!(said.contains(case.path().to_str().unwrap()), "names the place: {said}");
-            assert!(!case.path().exists(), "{}: what was not there is not there", case.kind.name);
+            assert!(said.contains(&case.place()), "names the place: {said}");
+            assert!(
+                !case.exists() && !case.has_note(),
+                "{}: what was not there is not there",
+                case.kind.name
+            );
             assert_eq!(case.litter(), Vec::<String>::new(), "{}", case.kind.name);
         }
         case.whole(IfExists::Replace, 0, 5);
@@ -210,22 +273,21 @@ fn abort_leaves_whole_events_and_says_how_many() {
         // Written, not committed.
         sink.write(&chunk(case.kind, &layout(), case.format, 1_500, 1_510)).unwrap();
         let said = sink.abort();
-        let (kept, path) = match committed {
-            Some(last) => (last + 1, case.path()),
-            None => {
-                let mut part = case.path().into_os_string();
-                part.push(".part");
-                (1_510, PathBuf::from(part))
-            }
+        let mut part = case.path().into_os_string();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let (kept, place) = match committed {
+            Some(last) => (last + 1, case.place()),
+            None => (1_510, part.to_str().unwrap().to_owned()),
         };
         let number = doge_datagen::sink::events(kept);
-        assert!(
-            said.contains(&number) && said.contains(path.to_str().unwrap()),
-            "{said}, want {number}"
-        );
-        let left = read_back(case.kind.name, &path, case.format);
+        assert!(said.contains(&number) && said.contains(&place), "{said}, want {number}");
+        let left = match committed {
+            Some(_) => case.read(),
+            None => read_back(case.kind.name, &part, case.format),
+        };
         assert_eq!(left, Some((0..kept).collect()), "{}", case.kind.name);
-        assert_eq!(case.path().exists(), committed.is_some(), "only the whole has its name");
+        assert_eq!(case.exists(), committed.is_some(), "only the whole has its name");
         // The next run is not in the way of what is left.
         case.whole(IfExists::Replace, 0, 5);
         assert_eq!(case.read(), Some((0..5).collect()));
@@ -266,6 +328,88 @@ fn a_second_writer_is_noticed() {
         case.whole(IfExists::Replace, 10, 12);
         ending.join().unwrap();
         assert_eq!(case.read(), Some(vec![10, 11]), "{}", case.kind.name);
+    }
+}
+
+/// Opens a sink that resumes; what it returns.
+fn resumed(case: &Case, sink: &mut dyn Sink) -> Option<Past> {
+    sink.open(&Opening { resume: true, ..opening(case.format) }).unwrap()
+}
+
+fn after(n: u64) -> Option<Mark> {
+    Some(Mark::Position(position(n)))
+}
+
+fn resumable_cases() -> impl Iterator<Item = Case> {
+    // A file keeps a note only where it is written in parts.
+    cases().into_iter().filter(|c| c.kind.resumable)
+}
+
+#[test]
+fn a_run_that_was_cut_off_goes_on_where_it_was() {
+    for case in resumable_cases() {
+        let name = case.kind.name;
+        // Without a note a run that resumes is a fresh one, and obeys `if_exists`.
+        let mut first = case.sink(IfExists::Error);
+        assert_eq!(resumed(&case, &mut *first), None, "{name}");
+        case.chunks(&mut *first, 0, 20);
+        first.write(&chunk(case.kind, &layout(), case.format, 20, 30)).unwrap();
+        drop(first);
+        assert_eq!(case.read(), Some((0..20).collect()), "{name}");
+        // What is there is ours: `if_exists` has nothing to say.
+        for (n, if_exists) in
+            [IfExists::Error, IfExists::Replace, IfExists::Append].into_iter().enumerate()
+        {
+            let from = 20 + 10 * n as u64;
+            let mut next = case.sink(if_exists);
+            let past = resumed(&case, &mut *next);
+            assert_eq!(past.and_then(|p| p.mark), after(from - 1), "{name}");
+            case.chunks(&mut *next, from, from + 10);
+            let said = next.abort();
+            assert!(said.contains("earlier runs") && said.contains("10 events"), "{said}");
+        }
+        // The end, after which nothing is left to do.
+        let mut last = case.sink(IfExists::Error);
+        resumed(&case, &mut *last);
+        last.finish().unwrap();
+        let mut again = case.sink(IfExists::Error);
+        let past = resumed(&case, &mut *again).unwrap();
+        assert_eq!((past.mark, past.complete_ms), (after(49), Some(0)), "{name}");
+        again.finish().unwrap();
+        assert_eq!(case.read(), Some((0..50).collect()), "{name}");
+        // A longer run goes on.
+        let mut longer = case.sink(IfExists::Error);
+        let opening = Opening { resume: true, span_ms: (0, 5_000), ..opening(case.format) };
+        assert_eq!(longer.open(&opening).unwrap().unwrap().mark, after(49));
+        case.chunks(&mut *longer, 50, 60);
+        longer.finish().unwrap();
+        let mut again = case.sink(IfExists::Error);
+        assert_eq!(resumed(&case, &mut *again).unwrap().complete_ms, Some(5_000), "{name}");
+        drop(again);
+        assert_eq!(case.read(), Some((0..60).collect()), "{name}");
+        // Without `resume` all this is old.
+        let error = case.sink(IfExists::Error).open(&super::support::opening(case.format));
+        assert!(error.unwrap_err().message.contains("already"), "{name}");
+        case.whole(IfExists::Replace, 3, 5);
+        assert_eq!(case.read(), Some(vec![3, 4]), "{name}");
+    }
+}
+
+#[test]
+fn a_note_of_another_run_is_refused_and_stays() {
+    for case in resumable_cases() {
+        case.whole(IfExists::Error, 0, 5);
+        let mut other = case.sink(IfExists::Replace);
+        let opening = Opening { resume: true, stream: stream(7), ..opening(case.format) };
+        let error = other.open(&opening).unwrap_err();
+        assert!(error.message.contains("begun by another run: "), "{error}");
+        assert!(error.message.contains("seed: 7 (there: 0)"), "{error}");
+        assert!(error.message.contains(&case.place()) && error.help.len() == 2, "{error:?}");
+        drop(other);
+        let mut ours = case.sink(IfExists::Error);
+        assert_eq!(resumed(&case, &mut *ours).unwrap().mark, after(4), "{}", case.kind.name);
+        drop(ours);
+        assert_eq!(case.read(), Some((0..5).collect()), "{}", case.kind.name);
     }
 }
 

@@ -9,4 +9,5 @@ mod pages;
 mod http;
 mod pace;
 mod replay;
+mod servers;
 mod support;

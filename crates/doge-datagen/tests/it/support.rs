@@ -7,8 +7,10 @@ use doge_core::model::{Event, Field, Leaf};
 use doge_core::value::{Base, Ty, Value};
 use doge_datagen::format::TextFormat;
 use doge_datagen::sink::{
-    Chunk, Context, IfExists, KINDS, Make, Opening, Payload, Settings, Sink, SinkKind, Takes,
+    Chunk, Context, IfExists, KINDS, Make, Opening, Payload, Settings, Sink, SinkKind, Stream,
+    Takes,
 };
+use doge_datagen::spec::{ModelText, RunSpec, prepare};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -161,6 +163,7 @@ pub fn make(
     let mut settings = Settings::default();
     // Nobody wants to wait ten seconds in a test.
     settings.texts.insert("busy_ms".into(), "300".into());
+    settings.texts.insert("patience_ms".into(), "20000".into());
     settings.texts.extend(texts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     let Make::Now(make) = kind.make else { panic!("{} cannot be made", kind.name) };
     let mut context = Context {
@@ -175,9 +178,22 @@ pub fn make(
     make(&settings, &mut context).expect("the sink can be made").sink
 }
 
+/// The stream of a run with this seed.
+pub fn stream(seed: u64) -> Arc<Stream> {
+    let text = format!(
+        "seed: {seed}\nclock: {{ start: 0, tick: 1s, ticks: 1 }}\n\
+         subjects: {{ user: {{ count: 1, states: {{ s: {{ transitions: {{ t: {{ probability: 1%, emit: trx }} }} }} }} }} }}\n\
+         events: {{ trx: {{ fields: {{ n: id }} }} }}"
+    );
+    let model = ModelText { name: "m.yaml".into(), text };
+    let spec = RunSpec { model, ..RunSpec::default() };
+    Arc::new(Stream::of(&prepare(&spec).expect("the model is right")))
+}
+
 /// What every run tells a sink of text.
 pub fn opening(format: TextFormat) -> Opening {
     Opening {
+        stream: stream(0),
         header: if format == TextFormat::Csv { HEADER.into() } else { Vec::new() },
         ..Opening::default()
     }
