@@ -3,7 +3,7 @@
 use super::resolve::{Routed, check_targets};
 use super::{Commit, DestinationSpec, Template, code, format_of_path};
 use crate::format::Format;
-use crate::sink::{IfExists, KINDS, Key, KeyValue, Make, SinkKind, Takes};
+use crate::sink::{IfExists, KINDS, Key, KeyValue, Make, SinkKind, Takes, appendable, compression};
 use doge_core::diag::{Diagnostic, Diagnostics, nearest, shown};
 use doge_core::source::{Span, Spanned};
 use doge_core::spec::node::is_ignored;
@@ -237,7 +237,15 @@ fn sink(
         return None;
     }
     if let Some((value, span)) = if_exists {
-        if kind.keeps {
+        let parts = spec.texts.iter().any(|(_, t, _)| t.has_part());
+        let format = spec.format.unwrap_or(Format::Jsonl);
+        if kind.takes == Takes::ByFormat
+            && value == IfExists::Append
+            && let Err(message) = appendable(format, parts)
+        {
+            let (what, way) = message.split_once('\n').unwrap_or((&message, ""));
+            diags.push(Diagnostic::error(code::VALUE, span, what).help(way));
+        } else if kind.keeps {
             spec.if_exists = value;
         } else {
             diags.push(
@@ -287,7 +295,34 @@ fn destination(
     if kind.takes == Takes::ByFormat && spec.format.is_none() && diags.0.len() == before {
         format_by_ending(spec, diags);
     }
+    if kind.takes == Takes::ByFormat && diags.0.len() == before {
+        file(spec, entries, diags);
+    }
     diags.0.len() == before
+}
+
+/// What the keys of a file mean together.
+fn file(spec: &DestinationSpec, entries: &[(Spanned<String>, Node)], diags: &mut Diagnostics) {
+    let Some((_, path, span)) = spec.texts.iter().find(|t| t.0 == "path") else { return };
+    if let Some((part, _)) = entries.iter().find(|(k, _)| k.value == "part")
+        && !path.has_part()
+    {
+        diags.push(
+            Diagnostic::error(code::VALUE, part.span, "`part` is for a path with `{part}`")
+                .help("write `{part}` where the number goes: `path: \"out/{event}-{part}.jsonl\"`")
+                .help("or leave `part` out"),
+        );
+    }
+    let Some(format) = spec.format else { return };
+    let filled = path.fill("event", "1", &|_| Some("x".into())).unwrap_or_default();
+    let ending = if path.has_fixed_end() { filled.as_str() } else { "" };
+    let word = spec.texts.iter().find(|t| t.0 == "compression");
+    let text = word.and_then(|w| w.1.fill("", "", &|_| None).ok());
+    if let Err(message) = compression(format, text.as_deref(), ending) {
+        let (what, way) = message.split_once('\n').unwrap_or((&message, "leave it out"));
+        let span = word.map_or(*span, |w| w.2).or(spec.span).unwrap_or_default();
+        diags.push(Diagnostic::error(code::VALUE, span, what).help(way));
+    }
 }
 
 /// Reads the keys of a destination (`prefix` is empty) or of a group in it.

@@ -104,7 +104,7 @@ pub enum Takes {
 
 /// How a sink is made.
 pub enum Make {
-    /// By this function. It opens nothing. Its error is one sentence.
+    /// By this function. It opens nothing. Its error is one sentence; a second line is the way out.
     Now(fn(&Settings, &mut Context<'_>) -> Result<Made, String>),
     /// Not in this build, or not yet: the message and the way out.
     Later(&'static str, &'static str),

@@ -63,6 +63,8 @@ pub static KINDS: &[&SinkKind] = &[
     &later::HTTP,
 ];
 
+pub(crate) use file::{appendable, compression};
+
 /// Whether a path names a device or an open file of a process (`/dev/null`), which any number of
 /// outputs may share.
 pub(crate) fn is_device(path: &str) -> bool {

@@ -43,6 +43,13 @@ impl Stream {
         ])
     }
 
+    /// A stream of this seed of which nothing else is known.
+    #[cfg(test)]
+    pub(crate) fn named(seed: &str) -> Stream {
+        let value = |n: &str| if n == "seed" { seed.to_owned() } else { "x".to_owned() };
+        Stream(NAMES.iter().map(|n| (*n, value(n))).collect())
+    }
+
     /// What differs: name, here, there.
     pub fn differences<'a>(&'a self, other: &'a Stream) -> Vec<(&'static str, &'a str, &'a str)> {
         let get = |name: &str| other.0.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v);
@@ -206,12 +213,7 @@ mod tests {
     use super::*;
 
     fn stream(seed: &str) -> Stream {
-        Stream(
-            NAMES
-                .iter()
-                .map(|n| (*n, if *n == "seed" { seed.into() } else { "x".into() }))
-                .collect(),
-        )
+        Stream::named(seed)
     }
 
     #[test]

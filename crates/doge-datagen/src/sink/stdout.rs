@@ -1,6 +1,6 @@
 //! `stdout`: text to standard output, as it comes. Nothing can be taken back.
 
-use super::file::{write_whole, written_events};
+use super::file::{whole_events, write_whole};
 use super::{
     Chunk, Finished, Identity, Key, KeyValue, Made, Make, Opening, Past, Payload, Sink, SinkError,
     SinkKind, Takes, text,
@@ -45,7 +45,7 @@ impl Stdout {
                 Ok(())
             }
             Err((written, error)) => {
-                self.events += written_events(&bytes[..written], self.format).1;
+                self.events += whole_events(&bytes[..written], self.format, u64::MAX).1;
                 Err(SinkError::io("write to", NAME, &error))
             }
         }

@@ -6,8 +6,10 @@
 
 use super::servers::{mariadb, psql, server, unique};
 use super::support::*;
-use doge_datagen::format::TextFormat;
-use doge_datagen::sink::{IfExists, KINDS, Make, Mark, Opening, Past, Sink, SinkKind, Takes};
+use doge_datagen::format::{Format, TextFormat};
+use doge_datagen::sink::{
+    Chunk, IfExists, KINDS, Make, Mark, Opening, Past, Payload, Sink, SinkKind, Takes,
+};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -15,6 +17,8 @@ use tempfile::TempDir;
 struct Case {
     kind: &'static SinkKind,
     format: TextFormat,
+    /// What a file holds, and its name.
+    file: (Format, &'static str),
     folder: TempDir,
     /// The address of a server.
     url: String,
@@ -47,6 +51,9 @@ impl Case {
     }
 
     fn exists(&self) -> bool {
+        if self.is_parts() {
+            return !parts_of(&self.path()).is_empty();
+        }
         if self.url.is_empty() { self.path().exists() } else { self.read().is_some() }
     }
 
@@ -62,15 +69,41 @@ impl Case {
     fn path(&self) -> PathBuf {
         self.folder.path().join("new folder").join(match (self.kind.name, self.format) {
             ("sqlite", _) => "out.db",
-            (_, TextFormat::Jsonl) => "out.jsonl",
-            (_, TextFormat::Csv) => "out.csv",
+            _ => self.file.1,
         })
     }
 
+    /// Whether it is a file that cannot be added to.
+    fn is_closed(&self) -> bool {
+        self.kind.name == "file" && (self.file.0.text().is_none() || self.is_parts())
+    }
+
+    fn is_parts(&self) -> bool {
+        self.file.1.contains("{part}")
+    }
+
+    /// `append`, or what comes next to it.
+    fn append(&self) -> IfExists {
+        if self.is_closed() { IfExists::Replace } else { IfExists::Append }
+    }
+
+    fn chunk(&self, from: u64, to: u64) -> Chunk {
+        let made = chunk(self.kind, &layout(), self.format, from, to);
+        if self.kind.name == "file" && self.file.0.text().is_none() {
+            return Chunk { payload: Payload::Batch(batch(&layout(), from, to)), ..made };
+        }
+        made
+    }
+
     fn sink(&self, if_exists: IfExists) -> Box<dyn Sink> {
-        let path = self.path();
-        let texts = [("path", path.to_str().unwrap()), ("table", &self.table), ("url", &self.url)];
-        make(self.kind, &texts, if_exists, self.format, &mut Shared::new())
+        let path = self.path().to_str().unwrap().replace("{part}", "\u{1}");
+        let texts = [
+            ("path", path.as_str()),
+            ("table", &self.table),
+            ("url", &self.url),
+            ("part.events", "20"),
+        ];
+        make(self.kind, &texts, if_exists, self.file.0, &mut Shared::new())
     }
 
     /// Writes `from..to` in chunks of ten, committing after each, and finishes.
@@ -84,11 +117,10 @@ impl Case {
 
     /// Writes and commits; the last position that the sink called final.
     fn chunks(&self, sink: &mut dyn Sink, from: u64, to: u64) -> Option<u64> {
-        let layout = layout();
         let mut last = None;
         for start in (from..to).step_by(10) {
             let end = (start + 10).min(to);
-            sink.write(&chunk(self.kind, &layout, self.format, start, end)).unwrap();
+            sink.write(&self.chunk(start, end)).unwrap();
             let upto = position(end - 1);
             let done = sink.commit(upto).unwrap();
             assert!(
@@ -105,6 +137,7 @@ impl Case {
     fn read(&self) -> Option<Vec<u64>> {
         let sql = format!("select n from {} order by n", self.table);
         let out = match self.kind.name {
+            "file" => return read_files(&self.path(), self.file.0),
             "postgres" => psql(&self.url, &sql),
             "mysql" => mariadb(&self.url, &sql),
             _ => return read_back(self.kind.name, &self.path(), self.format),
@@ -125,22 +158,45 @@ impl Case {
         entries
             .map(|e| e.unwrap().path())
             .filter(|p| *p != own)
+            .filter(|p| !(self.is_parts() && (is_part_of(p, &own) || p.ends_with("_doge.json"))))
             .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
             .collect()
     }
 }
 
+/// Files of every form that this build can write.
+const FILES: &[(Format, &str)] = &[
+    (Format::Jsonl, "out.jsonl"),
+    (Format::Csv, "out.csv"),
+    (Format::Jsonl, "out-{part}.jsonl"),
+    (Format::Csv, "out-{part}.csv"),
+    #[cfg(feature = "compression")]
+    (Format::Jsonl, "out.jsonl.gz"),
+    #[cfg(feature = "compression")]
+    (Format::Csv, "out.csv.zst"),
+    #[cfg(feature = "compression")]
+    (Format::Csv, "{part}/out.csv.gz"),
+    #[cfg(feature = "parquet")]
+    (Format::Parquet, "out.parquet"),
+    #[cfg(feature = "parquet")]
+    (Format::Arrow, "out.arrow"),
+    #[cfg(feature = "parquet")]
+    (Format::Parquet, "out-{part}.parquet"),
+    #[cfg(feature = "parquet")]
+    (Format::Arrow, "out-{part}.arrow"),
+];
+
 /// Every kind that keeps something, in every format.
 fn cases() -> Vec<Case> {
     let mut out = Vec::new();
     for kind in KINDS.iter().copied().filter(|k| matches!(k.make, Make::Now(_))) {
-        let formats: &[TextFormat] = match kind.name {
+        let files: &[(Format, &'static str)] = match kind.name {
             // Nothing to read back; see the module's head.
             "stdout" | "null" => continue,
             // Keeps nothing that could be opened again: `http` has its rules.
             "http" => continue,
-            "file" => &[TextFormat::Jsonl, TextFormat::Csv],
-            "sqlite" | "postgres" | "mysql" => &[TextFormat::Jsonl],
+            "file" => FILES,
+            "sqlite" | "postgres" | "mysql" => &[(Format::Jsonl, "")],
             other => panic!("the kind {other} has no line in the conformance suite: add one here"),
         };
         let url = match kind.name {
@@ -149,10 +205,11 @@ fn cases() -> Vec<Case> {
             _ => Some(String::new()),
         };
         let Some(url) = url else { continue };
-        for format in formats {
+        for file in files {
             let table = if url.is_empty() { "trx".into() } else { unique("conformance") };
             let folder = tempfile::tempdir().unwrap();
-            out.push(Case { kind, format: *format, folder, url: url.clone(), table });
+            let format = file.0.text().unwrap_or(TextFormat::Jsonl);
+            out.push(Case { kind, format, file: *file, folder, url: url.clone(), table });
         }
     }
     assert!(out.len() >= 2, "no kinds to test");
@@ -176,7 +233,7 @@ fn without_events_an_empty_output() {
     for case in cases() {
         case.whole(IfExists::Error, 0, 0);
         assert_eq!(case.read(), Some(vec![]), "{}", case.kind.name);
-        if case.format == TextFormat::Csv {
+        if case.file.1 == "out.csv" {
             assert_eq!(std::fs::read_to_string(case.path()).unwrap(), HEADER);
         }
     }
@@ -197,8 +254,8 @@ fn existing_events_are_an_error_and_stay() {
 #[test]
 fn an_empty_output_does_not_exist() {
     for case in cases() {
-        // The header of CSV makes its file longer than nothing.
-        if case.format != TextFormat::Csv {
+        // Not so where even an empty file has a header or a frame.
+        if case.file.1.ends_with(".jsonl") || case.kind.name == "sqlite" {
             case.whole(IfExists::Error, 0, 0);
             case.whole(IfExists::Error, 0, 3);
             assert_eq!(case.read(), Some(vec![0, 1, 2]), "{}", case.kind.name);
@@ -213,8 +270,7 @@ fn replace_keeps_the_old_until_its_moment() {
         let mut sink = case.sink(IfExists::Replace);
         sink.open(&opening(case.format)).unwrap();
         assert_eq!(case.read(), Some((0..5).collect()), "{}: open keeps the old", case.kind.name);
-        let layout = layout();
-        sink.write(&chunk(case.kind, &layout, case.format, 10, 20)).unwrap();
+        sink.write(&case.chunk(10, 20)).unwrap();
         assert_eq!(case.read(), Some((0..5).collect()), "{}: write keeps the old", case.kind.name);
         let done = sink.commit(position(19)).unwrap();
         let want = if done.is_some() { 10..20 } else { 0..5 };
@@ -229,7 +285,7 @@ fn replace_keeps_the_old_until_its_moment() {
 
 #[test]
 fn append_adds() {
-    for case in cases() {
+    for case in cases().into_iter().filter(|c| !c.is_closed()) {
         case.whole(IfExists::Append, 0, 5);
         case.whole(IfExists::Append, 5, 25);
         assert_eq!(case.read(), Some((0..25).collect()), "{}", case.kind.name);
@@ -240,7 +296,7 @@ fn append_adds() {
 #[test]
 fn open_and_abort_change_nothing() {
     for case in cases() {
-        for if_exists in [IfExists::Error, IfExists::Replace, IfExists::Append] {
+        for if_exists in [IfExists::Error, IfExists::Replace, case.append()] {
             let mut sink = case.sink(if_exists);
             sink.open(&opening(case.format)).unwrap();
             let said = sink.abort();
@@ -253,7 +309,7 @@ fn open_and_abort_change_nothing() {
             assert_eq!(case.litter(), Vec::<String>::new(), "{}", case.kind.name);
         }
         case.whole(IfExists::Replace, 0, 5);
-        for if_exists in [IfExists::Replace, IfExists::Append] {
+        for if_exists in [IfExists::Replace, case.append()] {
             let mut sink = case.sink(if_exists);
             sink.open(&opening(case.format)).unwrap();
             let said = sink.abort();
@@ -271,7 +327,7 @@ fn abort_leaves_whole_events_and_says_how_many() {
         sink.open(&opening(case.format)).unwrap();
         let committed = case.chunks(&mut *sink, 0, 1_500);
         // Written, not committed.
-        sink.write(&chunk(case.kind, &layout(), case.format, 1_500, 1_510)).unwrap();
+        sink.write(&case.chunk(1_500, 1_510)).unwrap();
         let said = sink.abort();
         let mut part = case.path().into_os_string();
         part.push(".part");
@@ -282,9 +338,10 @@ fn abort_leaves_whole_events_and_says_how_many() {
         };
         let number = doge_datagen::sink::events(kept);
         assert!(said.contains(&number) && said.contains(&place), "{said}, want {number}");
-        let left = match committed {
-            Some(_) => case.read(),
-            None => read_back(case.kind.name, &part, case.format),
+        let left = match (committed, case.kind.name) {
+            (Some(_), _) => case.read(),
+            (None, "file") => read_files(&part, case.file.0),
+            (None, kind) => read_back(kind, &part, case.format),
         };
         assert_eq!(left, Some((0..kept).collect()), "{}", case.kind.name);
         assert_eq!(case.exists(), committed.is_some(), "only the whole has its name");
@@ -299,13 +356,16 @@ fn abort_leaves_whole_events_and_says_how_many() {
 fn a_sink_that_is_dropped_has_aborted() {
     for case in cases() {
         case.whole(IfExists::Error, 0, 5);
-        let mut sink = case.sink(IfExists::Append);
+        let mut sink = case.sink(case.append());
         sink.open(&opening(case.format)).unwrap();
-        sink.write(&chunk(case.kind, &layout(), case.format, 5, 9)).unwrap();
+        sink.write(&case.chunk(5, 9)).unwrap();
         drop(sink);
         let left = case.read().unwrap();
         assert!(left == (0..5).collect::<Vec<_>>() || left == (0..9).collect::<Vec<_>>());
-        assert_eq!(case.litter(), Vec::<String>::new());
+        // A file that was begun anew stays as `.part`, as after any abort.
+        if !case.is_closed() || case.is_parts() {
+            assert_eq!(case.litter(), Vec::<String>::new());
+        }
     }
 }
 

@@ -4,10 +4,10 @@ mod bytes;
 mod conformance;
 mod destinations;
 mod failures;
-mod pages;
 #[cfg(feature = "http")]
 mod http;
 mod pace;
+mod pages;
 mod replay;
 mod servers;
 mod support;

@@ -5,14 +5,14 @@ use doge_core::batch::{
 };
 use doge_core::model::{Event, Field, Leaf};
 use doge_core::value::{Base, Ty, Value};
-use doge_datagen::format::TextFormat;
+use doge_datagen::format::{Format, TextFormat};
 use doge_datagen::sink::{
     Chunk, Context, IfExists, KINDS, Make, Opening, Payload, Settings, Sink, SinkKind, Stream,
     Takes,
 };
 use doge_datagen::spec::{ModelText, RunSpec, prepare};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -156,7 +156,7 @@ pub fn make(
     kind: &SinkKind,
     texts: &[(&'static str, &str)],
     if_exists: IfExists,
-    format: TextFormat,
+    format: impl Into<Format>,
     shared: &mut Shared,
 ) -> Box<dyn Sink> {
     let layout = layout();
@@ -165,6 +165,9 @@ pub fn make(
     settings.texts.insert("busy_ms".into(), "300".into());
     settings.texts.insert("patience_ms".into(), "20000".into());
     settings.texts.extend(texts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    if let Some(n) = settings.texts.remove("part.events") {
+        settings.numbers.insert("part.events".into(), n.parse().unwrap());
+    }
     let Make::Now(make) = kind.make else { panic!("{} cannot be made", kind.name) };
     let mut context = Context {
         if_exists,
@@ -187,7 +190,7 @@ pub fn stream(seed: u64) -> Arc<Stream> {
     );
     let model = ModelText { name: "m.yaml".into(), text };
     let spec = RunSpec { model, ..RunSpec::default() };
-    Arc::new(Stream::of(&prepare(&spec).expect("the model is right")))
+    Arc::new(Stream::of(&prepare(&spec).expect("the model is right"), None))
 }
 
 /// What every run tells a sink of text.
@@ -238,4 +241,76 @@ pub fn read_back(kind: &str, path: &Path, format: TextFormat) -> Option<Vec<u64>
         return None;
     }
     Some(out.lines().map(|l| l.parse().unwrap_or_else(|_| panic!("not a number: {l}"))).collect())
+}
+
+/// Whether a file is a part of a path with `{part}`, finished or not.
+pub fn is_part_of(file: &Path, path: &Path) -> bool {
+    let (file, path) = (file.to_str().unwrap(), path.to_str().unwrap());
+    let (before, after) = path.split_once("{part}").unwrap();
+    let Some(rest) = file.strip_prefix(before) else { return false };
+    // The number may stand for a folder.
+    let after = if after.starts_with('/') { "" } else { after };
+    rest.len() == 6 + after.len() && rest.ends_with(after)
+}
+
+/// The parts of a path with `{part}`, in order.
+pub fn parts_of(path: &Path) -> Vec<PathBuf> {
+    let path = path.to_str().unwrap();
+    let one = |n: usize| PathBuf::from(path.replace("{part}", &format!("{n:06}")));
+    (0..).map(one).take_while(|p| p.exists()).collect()
+}
+
+/// The numbers `n` of the events in a file, compressed or not, or in its parts.
+pub fn read_files(path: &Path, format: Format) -> Option<Vec<u64>> {
+    if path.to_str().unwrap().contains("{part}") {
+        let parts = parts_of(path);
+        let read = |p: &PathBuf| read_files(p, format).unwrap();
+        return (!parts.is_empty()).then(|| parts.iter().flat_map(read).collect());
+    }
+    if !path.exists() {
+        return None;
+    }
+    match format {
+        #[cfg(feature = "parquet")]
+        Format::Parquet => {
+            let file = std::fs::File::open(path).unwrap();
+            let reader =
+                parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file);
+            Some(reader.unwrap().build().unwrap().flat_map(|b| column_n(&b.unwrap())).collect())
+        }
+        #[cfg(feature = "parquet")]
+        Format::Arrow => {
+            let file = std::fs::File::open(path).unwrap();
+            let reader = arrow_ipc::reader::FileReader::try_new(file, None).unwrap();
+            Some(reader.flat_map(|b| column_n(&b.unwrap())).collect())
+        }
+        format => {
+            let format = format.text().unwrap_or(TextFormat::Jsonl);
+            let name = path.to_str().unwrap().trim_end_matches(".part");
+            let plain = tempfile::NamedTempFile::new().unwrap();
+            match name.rsplit_once('.').unwrap().1 {
+                #[cfg(feature = "compression")]
+                "zst" => {
+                    let file = std::fs::File::open(path).unwrap();
+                    zstd::stream::copy_decode(file, &plain).unwrap();
+                }
+                "gz" => {
+                    let program = "import gzip,sys\n\
+                                   open(sys.argv[2],'wb').write(gzip.open(sys.argv[1]).read())";
+                    python(program, &[path.to_str().unwrap(), plain.path().to_str().unwrap()]);
+                }
+                _ => {
+                    std::fs::copy(path, plain.path()).unwrap();
+                }
+            }
+            read_back("file", plain.path(), format)
+        }
+    }
+}
+
+#[cfg(feature = "parquet")]
+fn column_n(batch: &arrow_array::RecordBatch) -> Vec<u64> {
+    let column = batch.column_by_name("n").unwrap().as_any();
+    let column = column.downcast_ref::<arrow_array::Int64Array>().unwrap();
+    column.values().iter().map(|n| *n as u64).collect()
 }
