@@ -315,7 +315,10 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
             let made = match make(&target.settings, &mut context) {
                 Ok(made) => made,
                 Err(message) => {
-                    diags.push(spec.problem(code::MAKE, None, message).help("write another name"));
+                    // What stands in further lines is the way out.
+                    let (what, way) =
+                        message.split_once('\n').unwrap_or((&message, "write another name"));
+                    diags.push(spec.problem(code::MAKE, None, what).help(way));
                     continue;
                 }
             };
