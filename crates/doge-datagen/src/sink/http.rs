@@ -85,12 +85,12 @@ struct Http {
 
 fn make(settings: &Settings, _: &mut super::Context<'_>) -> Result<Made, String> {
     // The address may have a password in it: no message shows it.
-    const FORM: &str = "`url` is not an address such as https://HOST/PATH";
+    const FORM: &str = "`url` is not an address\nwrite `url: \"https://HOST/PATH\"`";
     let url = settings.text("url");
     let (scheme, rest) = url.split_once("://").ok_or(FORM)?;
     let scheme = scheme.to_ascii_lowercase();
     if scheme != "http" && scheme != "https" {
-        return Err(format!("{FORM}: it begins with neither http:// nor https://"));
+        return Err(FORM.into());
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let path = path.split('#').next().unwrap_or_default();
@@ -104,15 +104,18 @@ fn make(settings: &Settings, _: &mut super::Context<'_>) -> Result<Made, String>
         return Err(FORM.into());
     }
     if host.rsplit_once(':').is_some_and(|(_, p)| !p.ends_with(']') && p.parse::<u16>().is_err()) {
-        return Err(format!("{FORM}: its port is not a number"));
+        return Err(
+            "the port in `url` is not a number\nwrite `url: \"http://HOST:8080/PATH\"`".into()
+        );
     }
     let mut headers = Vec::new();
     let mut secrets = Vec::new();
     for (name, value) in settings.map("headers") {
-        let header = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| format!("`{name}` is not the name of a header"))?;
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+            format!("`{name}` is not the name of a header\nnames are letters, digits and `-`")
+        })?;
         let mut text = HeaderValue::from_str(value).map_err(|_| {
-            format!("the value of the header `{name}` has characters that none may have")
+            format!("the value of the header `{name}` has characters that none may have\nleave line ends and other controls out")
         })?;
         let lower = name.to_ascii_lowercase();
         if ["auth", "cookie", "key", "token", "secret", "pass"].iter().any(|w| lower.contains(w)) {
@@ -125,10 +128,12 @@ fn make(settings: &Settings, _: &mut super::Context<'_>) -> Result<Made, String>
     let has = |headers: &[(HeaderName, HeaderValue)], name| headers.iter().any(|h| h.0 == name);
     if let Some(user) = user {
         if has(&headers, "authorization") {
-            return Err("`url` has a user, and `headers` has `Authorization`: one is enough".into());
+            return Err(
+                "`url` has a user, and `headers` has `Authorization`\nleave one of them out".into(),
+            );
         }
         let decoded = percent_decoded(user).ok_or(
-            "the user and password in `url` are not percent-encoded text: write `%25` for `%`",
+            "the user and password in `url` are not percent-encoded text\nwrite `%25` for `%`, `%40` for `@`",
         )?;
         let decoded = if decoded.contains(':') { decoded } else { format!("{decoded}:") };
         let coded = base64(decoded.as_bytes());

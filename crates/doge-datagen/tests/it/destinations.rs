@@ -368,7 +368,6 @@ fn wrong_sinks() {
             "E0799 `mysql` is not supported yet",
             "today",
         ),
-        ("  s: { http: { url: x } }", "E0799 `http` is not supported yet", "today"),
         (
             "  s: { stdout: {}, delivery: {} }",
             "E0799 `delivery` is not supported yet",
@@ -484,6 +483,35 @@ fn wrong_sinks() {
         let shown = diags.render(&Source::new("m.yaml", text), false);
         assert!(shown.contains("m.yaml:1"), "the place is in `sinks`: {shown}");
     }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn keys_of_http() {
+    good(
+        "  s:\n    http:\n      url: \"http://h:80/{event}\"\n      method: PUT\n      headers: { A: b }\n      \
+         format: json\n      batch: { events: 5 }\n    commit: { every: 1s }",
+    );
+    good("  a: { http: { url: \"http://h/\" } }\n  b: { http: { url: \"http://h/\" } }");
+    for (keys, want, help) in [
+        ("{}", "E0704 `http` needs `url`", "http://HOST/PATH"),
+        ("{ url: x, uri: y }", "E0702 `http` has no key `uri`", "its keys are"),
+        ("{ url: x, method: GET }", "E0705 `method` cannot be `GET`", "`POST`, `PUT`"),
+        ("{ url: x, format: csv }", "E0705 `format` cannot be `csv`", "`jsonl`, `json`"),
+        ("{ url: x, headers: a }", "E0705 `headers` is a mapping, not a single value", "NAME:"),
+        ("{ url: x, batch: 5 }", "E0705 `batch` is a mapping, not a single value", "`events`"),
+        ("{ url: x, batch: { events: 0 } }", "E0705 `events` is 0", "at least 1"),
+        ("{ url: x, batch: { size: 9 } }", "E0702 `batch` has no key `size`", "`events`"),
+        ("{ url: x }, if_exists: append", "E0705 `http` keeps nothing that could exist", "leave"),
+    ] {
+        let (_, diags, _) = checked(&format!("  s: {{ http: {keys} }}"));
+        let all: Vec<_> = diags.0.iter().map(|d| format!("{} {}", d.code, d.message)).collect();
+        assert_eq!(all, [want], "{keys}");
+        let words = [diags.0[0].help.join(" "), diags.0[0].notes.join(" ")].join(" ");
+        assert!(words.contains(help), "{keys}: {words}");
+    }
+    let wrong = good("  s: { http: { url: \"me:secret@h\" } }");
+    assert_eq!(shown(resolved(&wrong, &ALL)), "E0714 `url` is not an address");
 }
 
 #[test]
