@@ -7,4 +7,6 @@ mod failures;
 mod pages;
 mod replay;
 mod servers;
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+mod sql;
 mod support;
