@@ -2,8 +2,10 @@
 //! middle. Values are read back by the databases' own clients.
 
 use super::servers::{mariadb, psql, server, unique};
+use super::support;
 use doge_datagen::error::{Cause, Error};
 use doge_datagen::report::RunReport;
+use doge_datagen::sink::{IfExists, Mark, Opening};
 use doge_datagen::spec::{ModelText, RunSpec};
 use std::process::Command;
 use std::sync::Arc;
@@ -540,5 +542,104 @@ fn a_second_run_is_told_who_holds_the_lock() {
             "{}",
             database.kind
         );
+    }
+}
+
+#[test]
+fn a_connection_that_is_cut_is_made_anew() {
+    let Some(mut database) = Database::all().into_iter().find(|d| d.kind == "postgres") else {
+        return;
+    };
+    let table = database.table();
+    let texts = [("url", database.url.as_str()), ("table", table.as_str())];
+    let kind = support::kind("postgres");
+    let format = doge_datagen::format::TextFormat::Jsonl;
+    let layout = support::layout();
+    let mut sink =
+        support::make(kind, &texts, IfExists::Error, format, &mut support::Shared::new());
+    let opening = support::opening(format);
+    sink.open(&opening).unwrap();
+    let cut = format!(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%{table}%' and pid <> pg_backend_pid()"
+    );
+    for from in (0..100).step_by(10) {
+        sink.write(&support::chunk(kind, &layout, format, from, from + 5)).unwrap();
+        // In the middle of a COPY, which has more to send and to commit.
+        assert_eq!(database.ask(&cut), "1\n");
+        sink.write(&support::chunk(kind, &layout, format, from + 5, from + 10)).unwrap();
+        if from % 20 == 10 {
+            let last = support::position(from + 9);
+            assert_eq!(sink.commit(last).unwrap(), Some(last));
+        }
+    }
+    sink.finish().unwrap();
+    assert!(opening.meter.read().retries >= 10);
+    let out = database.ask(&format!("select count(*), count(distinct n), max(n) from {table}"));
+    assert_eq!(out, "100|100|99\n");
+}
+
+#[test]
+fn a_server_that_does_not_come_back_is_given_up() {
+    for (kind, service, variable) in
+        [("postgres", "postgres", "DOGE_TEST_POSTGRES"), ("mysql", "mariadb", "DOGE_TEST_MYSQL")]
+    {
+        let Some(own) = Own::new(service) else { continue };
+        let url = own.url(variable);
+        let texts = [("url", url.as_str()), ("table", "left"), ("patience_ms", "1500")];
+        let (kind, format) = (support::kind(kind), doge_datagen::format::TextFormat::Jsonl);
+        let layout = support::layout();
+        let sink =
+            || support::make(kind, &texts, IfExists::Error, format, &mut support::Shared::new());
+        let chunk = |from, to| support::chunk(kind, &layout, format, from, to);
+        let mut first = sink();
+        first.open(&support::opening(format)).unwrap();
+        first.write(&chunk(0, 10)).unwrap();
+        first.commit(support::position(9)).unwrap();
+        first.write(&chunk(10, 20)).unwrap();
+        own.services("kill");
+        let error = first.commit(support::position(19)).unwrap_err();
+        assert!(error.message.contains("did not come back within 1 s"), "{error}");
+        assert!(error.help[0].contains("--resume"), "{error:?}");
+        assert!(first.abort().ends_with("table left holds the first 10 events"));
+        own.services("up");
+        let mut next = sink();
+        let opening = Opening { resume: true, ..support::opening(format) };
+        let past = next.open(&opening).unwrap().unwrap();
+        assert_eq!(past.mark, Some(Mark::Position(support::position(9))), "{}", kind.name);
+        next.write(&chunk(10, 20)).unwrap();
+        next.finish().unwrap();
+    }
+}
+
+#[test]
+fn wrong_keys_are_told_before_anything_is_opened() {
+    for (sink, message) in [
+        ("postgres: { table: e }", "`postgres` needs `url`"),
+        ("postgres: { url: \"postgres://h/d\" }", "`postgres` needs `table`"),
+        (
+            "postgres: { url: \"postgres://h/d\", table: e, tls: { cert: x } }",
+            "`tls` has no key `cert`",
+        ),
+        (
+            "postgres: { url: \"h/d\", table: e }",
+            "`url` is not an address: write postgres://USER@HOST/DATABASE",
+        ),
+        (
+            "postgres: { url: \"postgres://u:such-secret@h/d?sslmode=on\", table: e }",
+            "`sslmode` is none of",
+        ),
+        ("postgres: { url: \"postgres://h/d\", table: a.b.c }", "has more than one point"),
+        ("mysql: { url: \"mysql://h\", table: e }", "no database is named"),
+        (
+            "mysql: { url: \"mysql://u:such-secret@h/d?nonsense=1\", table: e }",
+            "an option `nonsense` that is not known",
+        ),
+        ("mysql: { url: \"mysql://h/d\", table: \"a.\" }", "has an empty part"),
+        ("mysql: { url: \"mysql://h/d\", table: e, create: maybe }", "`create`"),
+    ] {
+        let model = model("      n: id\n", 1);
+        let said = fails(run(format!("{model}\nsinks: {{ s: {{ {sink} }} }}\n"), false));
+        assert!(said.contains(message), "{sink}: {said}");
+        assert!(said.contains("help: "), "{sink}: {said}");
     }
 }
