@@ -5,6 +5,7 @@
 
 mod nearest;
 mod render;
+mod secret;
 
 pub use nearest::nearest;
 pub use render::{MAX_SHOWN, shown};

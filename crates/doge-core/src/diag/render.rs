@@ -14,6 +14,7 @@
 //! Control characters are shown escaped and long lines are cut around the spot, so that a binary
 //! file can neither flood nor change the terminal.
 
+use super::secret::masked;
 use super::{Diagnostic, Diagnostics, Severity};
 use crate::source::{Source, Span};
 use std::fmt::Write;
@@ -175,7 +176,7 @@ impl Out {
                 self.bar(gutter, &m.line.to_string());
                 let first =
                     marks.iter().filter(|o| o.line == m.line).map(|o| o.range.0).min().unwrap_or(0);
-                let shown = cut(source.line(m.line), first, 0..0).text;
+                let shown = cut(&masked(source.line(m.line)), first, 0..0).text;
                 if !shown.is_empty() {
                     let _ = write!(self.text, " {shown}");
                 }
@@ -184,7 +185,7 @@ impl Out {
             }
             let first =
                 marks.iter().filter(|o| o.line == m.line).map(|o| o.range.0).min().unwrap_or(0);
-            let at = cut(source.line(m.line), first, m.range.0..m.range.1);
+            let at = cut(&masked(source.line(m.line)), first, m.range.0..m.range.1);
             self.bar(gutter, "");
             let _ = write!(self.text, " {}", " ".repeat(at.columns.0));
             let sign = if m.primary { "^" } else { "-" };

@@ -10,4 +10,6 @@ mod pace;
 mod pages;
 mod replay;
 mod servers;
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+mod sql;
 mod support;

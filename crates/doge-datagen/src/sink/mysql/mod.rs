@@ -444,7 +444,22 @@ fn trouble(verb: &str, place: &str, user: &str, error: &Error) -> Trouble {
             e(why).help("look whether the server runs, and at the host and port in `url`"),
         )
     };
+    let certificate = |why: &str| {
+        Trouble::Final(
+            e(&format!("its certificate is not believed: {why}"))
+                .help("name the authority that signed it: `tls: { ca: FILE }`")
+                .help("or connect by a name that stands in it"),
+        )
+    };
+    // The client's own words around the reason say nothing.
+    let text = error.to_string();
+    let text = text
+        .split_once('`')
+        .map_or(text.as_str(), |(_, why)| why.trim_end_matches(['\'', ' ', '}']));
     match error {
+        Error::IoError(_) | Error::CodecError(_) if text.contains("certificate") => {
+            certificate(text)
+        }
         Error::IoError(io) => away(&super::io_reason(io)),
         Error::DriverError(DriverError::CouldNotConnect(Some((_, why, _)))) => {
             let why = why.split(" (os error").next().unwrap_or(why);
@@ -460,12 +475,8 @@ fn trouble(verb: &str, place: &str, user: &str, error: &Error) -> Trouble {
         Error::DriverError(DriverError::PacketOutOfSync | DriverError::UnexpectedPacket) => {
             away("the connection is broken")
         }
-        Error::CodecError(why) => away(&why.to_string()),
-        Error::TlsError(why) => Trouble::Final(
-            e(&format!("its certificate is not believed: {why}"))
-                .help("name the authority that signed it: `tls: { ca: FILE }`")
-                .help("or connect by a name that stands in it"),
-        ),
+        Error::CodecError(_) => away(text),
+        Error::TlsError(why) => certificate(&why.to_string()),
         Error::MySqlError(db) => {
             let e = e(&db.message);
             match db.code {

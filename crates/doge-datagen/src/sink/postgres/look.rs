@@ -188,8 +188,8 @@ impl Postgres {
             let Ty { base, nullable } = *ty;
             let wanted = own(*ty).1;
             let Some(row) = rows.iter().find(|r| named(r, name)) else {
-                let like = rows.iter().map(|r| r.get::<_, &str>(0));
-                let like = like.filter(|n| n.eq_ignore_ascii_case(name)).next();
+                let mut names = rows.iter().map(|r| r.get::<_, &str>(0));
+                let like = names.find(|n| n.eq_ignore_ascii_case(name));
                 let like = like.map_or(String::new(), |n| format!(", and {n} is another one"));
                 wrong.push(format!("column {name} ({wanted}) is missing{like}"));
                 continue;

@@ -364,3 +364,144 @@ impl<D: Driver> Drop for TableSink<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doge_core::batch::{IdMap, Layout};
+
+    /// A database in memory that loses its connection when told to.
+    #[derive(Default)]
+    struct Memory {
+        rows: Vec<u64>,
+        open: Vec<u64>,
+        stored: String,
+        /// The answers of the next commits: whether it is made, and whether the connection holds.
+        plan: Vec<(bool, bool)>,
+        /// Connections that fail before one comes up.
+        down: u32,
+        rival: bool,
+    }
+
+    fn gone() -> Trouble {
+        Trouble::Away(SinkError::new("it is gone"))
+    }
+
+    impl Driver for Memory {
+        type Rows = Vec<u64>;
+
+        fn place(&self) -> &str {
+            "memory table x"
+        }
+        fn connect(&mut self, _: Duration) -> Result<(), Trouble> {
+            self.open.clear();
+            self.down = self.down.saturating_sub(1);
+            if self.down > 0 { Err(gone()) } else { Ok(()) }
+        }
+        fn look(&mut self, _: bool) -> Result<Found, Trouble> {
+            Ok(Found::default())
+        }
+        fn make_ready(&mut self, note: &str) -> Result<(), Trouble> {
+            self.stored = note.to_owned();
+            Ok(())
+        }
+        fn undo(&mut self, _: Option<&str>) -> Result<(), Trouble> {
+            Ok(())
+        }
+        fn note(&mut self) -> Result<Option<String>, Trouble> {
+            Ok(Some(if self.rival { "{}".into() } else { self.stored.clone() }))
+        }
+        fn encode(&mut self, batch: &EventBatch) -> Result<(Vec<u64>, usize), SinkError> {
+            Ok((vec![batch.len()], 8))
+        }
+        fn begin(&mut self, delete: bool) -> Result<(), Trouble> {
+            if delete {
+                self.rows.clear();
+            }
+            Ok(())
+        }
+        fn send(&mut self, rows: &Vec<u64>) -> Result<(), Trouble> {
+            self.open.extend(rows);
+            Ok(())
+        }
+        fn commit(&mut self, note: &str) -> Result<(), Trouble> {
+            let (made, holds) = self.plan.pop().unwrap_or((true, true));
+            if made {
+                self.rows.append(&mut self.open);
+                self.stored = note.to_owned();
+            }
+            self.open.clear();
+            if holds { Ok(()) } else { Err(gone()) }
+        }
+        fn rollback(&mut self) -> Result<(), Trouble> {
+            self.open.clear();
+            Ok(())
+        }
+        fn close(&mut self) {}
+    }
+
+    fn sink(plan: &[(bool, bool)], patience_ms: u64) -> TableSink<Memory> {
+        let driver = Memory { plan: plan.to_vec(), ..Memory::default() };
+        let patience = Duration::from_millis(patience_ms);
+        let mut sink = TableSink::new(driver, IfExists::Error, Duration::ZERO, patience);
+        sink.open(&Opening::default()).unwrap();
+        sink
+    }
+
+    fn chunk(id: u64) -> Chunk {
+        let layout = Layout {
+            events: Vec::new(),
+            selected: Vec::new(),
+            sites: Vec::new(),
+            populations: Vec::new(),
+            names: Vec::new(),
+            ids: vec![IdMap::range(0, 1)],
+            constants: Vec::new(),
+        };
+        let last = Position { time_ms: 0, population: 0, id, seq: 1, pos: 0 };
+        Chunk { payload: Payload::Batch(EventBatch::new(Arc::new(layout))), events: 1, last }
+    }
+
+    fn last(id: u64) -> Position {
+        chunk(id).last
+    }
+
+    #[test]
+    fn a_commit_whose_answer_was_lost_is_made_once() {
+        // Not made, then made and its answer lost; made and lost at once.
+        for plan in [[(true, false), (false, false)], [(true, true), (true, false)]] {
+            let mut sink = sink(&plan, 5_000);
+            sink.write(&chunk(0)).unwrap();
+            sink.write(&chunk(1)).unwrap();
+            assert_eq!(sink.commit(last(1)).unwrap(), Some(last(1)));
+            sink.write(&chunk(2)).unwrap();
+            sink.finish().unwrap();
+            assert_eq!(sink.driver.rows.len(), 3, "{plan:?}");
+            assert!(sink.meter.read().retries >= 1);
+        }
+    }
+
+    #[test]
+    fn it_gives_up_and_says_how_to_go_on() {
+        let mut sink = sink(&[(false, false)], 600);
+        sink.write(&chunk(0)).unwrap();
+        sink.driver.plan.push((true, true));
+        sink.commit(last(0)).unwrap();
+        sink.write(&chunk(1)).unwrap();
+        sink.driver.down = u32::MAX;
+        sink.driver.plan = vec![(false, false)];
+        let error = sink.commit(last(1)).unwrap_err();
+        assert!(error.message.contains("did not come back within 0 s: it is gone"), "{error}");
+        assert!(error.help[0].contains("--resume"), "{error:?}");
+        assert_eq!(sink.abort(), "memory table x holds the first 1 event");
+    }
+
+    #[test]
+    fn a_table_that_another_run_has_taken_over_is_left_alone() {
+        let mut sink = sink(&[(false, false)], 5_000);
+        sink.write(&chunk(0)).unwrap();
+        sink.driver.rival = true;
+        let error = sink.commit(last(0)).unwrap_err();
+        assert!(error.message.contains("another run has taken memory table x over"), "{error}");
+    }
+}
