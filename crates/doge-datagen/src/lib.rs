@@ -6,6 +6,8 @@ pub mod destination;
 pub mod error;
 pub mod format;
 pub mod metrics;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod report;
 pub mod run;
 pub mod sink;
