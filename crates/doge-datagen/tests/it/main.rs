@@ -4,5 +4,8 @@ mod bytes;
 mod conformance;
 mod destinations;
 mod failures;
+mod files;
+#[cfg(all(feature = "parquet", feature = "compression"))]
+mod readers;
 mod replay;
 mod support;
