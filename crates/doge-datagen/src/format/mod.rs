@@ -1,12 +1,18 @@
 //! Formats: pure functions from a slice of the ordered events to bytes. Any worker may call them.
 
+pub mod avro;
 mod digits;
+mod fetch;
 mod message;
 mod pen;
 mod plan;
+pub mod protobuf;
+mod record;
+pub mod schema;
 mod text;
 
 pub use message::{Message, MessageEncoder, Messages, MessagesMade};
+pub use record::{KeyFormat, MessageSpec, SchemaIds, ValueFormat};
 pub use text::{Encoded, EncoderState, TextEncoder};
 
 /// A text format.
@@ -77,6 +83,40 @@ impl TextBlock {
     /// Drops the contents, keeps the memory.
     pub fn clear(&mut self) {
         self.len = 0;
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = self.len + bytes.len();
+        if self.bytes.len() < end {
+            self.grow(bytes.len());
+        }
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    /// Memory with room for `more` bytes behind what it holds, and where those begin.
+    #[inline]
+    pub(crate) fn room(&mut self, more: usize) -> (usize, &mut [u8]) {
+        if self.bytes.len() < self.len + more {
+            self.grow(more);
+        }
+        (self.len, &mut self.bytes)
+    }
+
+    /// What was written into [`TextBlock::room`] counts, up to `end`.
+    #[inline]
+    pub(crate) fn set_len(&mut self, end: usize) {
+        self.len = end.min(self.bytes.len());
+    }
+
+    /// Drops what is behind the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// Makes room for `more` bytes, which are not yet counted, and at least a whole block.

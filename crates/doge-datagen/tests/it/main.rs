@@ -5,6 +5,7 @@ mod conformance;
 mod destinations;
 mod failures;
 mod files;
+mod pages;
 #[cfg(all(feature = "parquet", feature = "compression"))]
 mod readers;
 mod replay;

@@ -38,6 +38,7 @@ pub fn layout() -> Arc<Layout> {
         leaves: columns.iter().map(|c| Leaf { column: c.0.into(), ty: ty(c.1, c.2) }).collect(),
         headers: Vec::new(),
         key: ty(Base::String, false),
+        schema: Vec::new(),
         emitted: true,
     };
     let site = Site {
@@ -315,7 +316,9 @@ pub fn read_files(path: &Path, format: Format) -> Option<Vec<u64>> {
             let Some(plain) = plain else { return read_back("file", path, format) };
             // Through a pipe: there may be no room for another file.
             let program = match format {
-                TextFormat::Jsonl => "import json,sys\nfor l in sys.stdin.buffer: print(json.loads(l)['n'])",
+                TextFormat::Jsonl => {
+                    "import json,sys\nfor l in sys.stdin.buffer: print(json.loads(l)['n'])"
+                }
                 TextFormat::Csv => {
                     "import csv,io,sys\n\
                      for r in csv.DictReader(io.TextIOWrapper(sys.stdin.buffer,newline='')): print(int(r['n']))"
