@@ -184,6 +184,10 @@ const FILES: &[(Format, &str)] = &[
     (Format::Parquet, "out-{part}.parquet"),
     #[cfg(feature = "parquet")]
     (Format::Arrow, "out-{part}.arrow"),
+    #[cfg(feature = "avro")]
+    (Format::Avro, "out.avro"),
+    #[cfg(feature = "avro")]
+    (Format::Avro, "out-{part}.avro"),
 ];
 
 /// Every kind that keeps something, in every format.

@@ -182,6 +182,7 @@ fn a_full_disk() {
     match Tiny::mount() {
         Some(tiny) => {
             fill_file(tiny.folder.path(), "no space left on device");
+            super::files::fill_files(tiny.folder.path(), "no space left on device");
             // A database: what is committed stays, what is not goes.
             let path = tiny.folder.path().join("full.db");
             let mut sink = table(&path, IfExists::Error);
@@ -231,6 +232,9 @@ fn a_limit_on_the_size_of_files() {
 #[ignore = "run by a_limit_on_the_size_of_files in a process with a limit"]
 fn child_file_limit() {
     fill_file(&child_folder(), "file too large");
+    let folder = child_folder().join("files");
+    std::fs::create_dir(&folder).unwrap();
+    super::files::fill_files(&folder, "file too large");
 }
 
 #[test]

@@ -7,7 +7,10 @@ mod failures;
 #[cfg(feature = "http")]
 mod http;
 mod pace;
+mod files;
 mod pages;
+#[cfg(all(feature = "parquet", feature = "compression"))]
+mod readers;
 mod replay;
 mod servers;
 #[cfg(all(feature = "postgres", feature = "mysql"))]

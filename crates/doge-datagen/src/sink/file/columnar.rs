@@ -287,7 +287,7 @@ fn nest(fields: &[model::Field], schema: &[FieldRef], leaves: &[ArrayRef]) -> Ve
     let one = |(field, described): (&model::Field, &FieldRef)| match (field, described.data_type())
     {
         (model::Field::Record(_, inner), DataType::Struct(described)) => {
-            let rows = leaves.first().map_or(0, |l| arrow_array::Array::len(l));
+            let rows = leaves.first().map_or(0, arrow_array::Array::len);
             let children = nest(inner, described, leaves);
             let record = if children.is_empty() {
                 StructArray::new_empty_fields(rows, None)

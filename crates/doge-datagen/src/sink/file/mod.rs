@@ -6,6 +6,8 @@
 mod body;
 #[cfg(feature = "parquet")]
 mod columnar;
+#[cfg(feature = "avro")]
+mod container;
 mod disk;
 mod manifest;
 mod parts;
@@ -159,9 +161,7 @@ fn body(
             "gzip" => Ok(Box::new(text::Compressed::new(format, text::Codec::Gzip))),
             #[cfg(feature = "compression")]
             "zstd" => Ok(Box::new(text::Compressed::new(format, text::Codec::Zstd))),
-            other => Err(format!(
-                "this build has no {other}\nbuild with `--features compression`, or leave it out"
-            )),
+            other => Err(not_built(other, "compression")),
         };
     }
     #[cfg(feature = "parquet")]
@@ -178,7 +178,23 @@ fn body(
         };
         return Ok(Box::new(columnar::Columnar::new(kind, *index, event)?));
     }
+    #[cfg(feature = "avro")]
+    if let (Format::Avro, Some((index, event))) = (format, context.events.first()) {
+        let codec = match compression {
+            "none" => container::Codec::Null,
+            #[cfg(feature = "compression")]
+            "gzip" => container::Codec::Deflate,
+            #[cfg(feature = "compression")]
+            "zstd" => container::Codec::Zstandard,
+            other => return Err(not_built(other, "compression")),
+        };
+        return Ok(Box::new(container::Container::new(codec, *index, event)?));
+    }
     let _ = context;
     let feature = if format == Format::Avro { "avro" } else { "parquet" };
-    Err(format!("this build has no {}\nbuild with `--features {feature}`", format.name()))
+    Err(not_built(format.name(), feature))
+}
+
+fn not_built(what: &str, feature: &str) -> String {
+    format!("this build has no {what}\nbuild with `--features {feature}`, or leave it out")
 }
