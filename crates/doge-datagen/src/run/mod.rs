@@ -171,7 +171,7 @@ fn open(
     let mut errors = Vec::new();
     let mut feeds = Vec::new();
     let mut pasts: Vec<Option<Past>> = Vec::new();
-    let stream = Arc::new(Stream::of(prepared));
+    let stream = Arc::new(Stream::of(prepared, spec.max_events));
     let end_ms = program.start_ms + program.ticks as i64 * program.tick_ms;
     for output in outputs.iter_mut() {
         let mut feed = Feed::of(output, &program.layout);

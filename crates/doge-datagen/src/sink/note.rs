@@ -18,7 +18,7 @@ pub struct Stream(Vec<(&'static str, String)>);
 
 impl Stream {
     /// The stream of a run.
-    pub fn of(prepared: &Prepared) -> Stream {
+    pub fn of(prepared: &Prepared, max_events: Option<u64>) -> Stream {
         let model = &prepared.model;
         let list =
             |items: Vec<String>| if items.is_empty() { "-".into() } else { items.join(", ") };
@@ -38,6 +38,8 @@ impl Stream {
             ("subjects", list(subjects)),
             ("shard", format!("{}/{}", prepared.shard.0, prepared.shard.1)),
             ("events", list(events.map(|(e, _)| e.name.clone()).collect())),
+            // A stream that was cut is complete, and yet not the whole one.
+            ("max_events", max_events.map_or_else(|| "-".into(), |n| n.to_string())),
         ])
     }
 
@@ -186,8 +188,18 @@ impl Note {
 }
 
 /// The parts of a stream's identity.
-const NAMES: [&str; 9] =
-    ["law", "model", "seed", "params", "start", "counts", "subjects", "shard", "events"];
+const NAMES: [&str; 10] = [
+    "law",
+    "model",
+    "seed",
+    "params",
+    "start",
+    "counts",
+    "subjects",
+    "shard",
+    "events",
+    "max_events",
+];
 
 #[cfg(test)]
 mod tests {
