@@ -3,6 +3,7 @@
 //! A [`MessageEncoder`] is made by the sink that sends them, since what bytes are depends on where they
 //! go (the numbers of schemas in a registry, for instance); workers call it.
 
+use super::TextBlock;
 use doge_core::batch::{Layout, Run};
 use std::any::Any;
 use std::fmt::Debug;
@@ -12,9 +13,11 @@ use std::ops::Range;
 #[derive(Clone, Debug, Default)]
 pub struct Messages {
     /// Keys, values and headers, one after the other.
-    pub bytes: Vec<u8>,
+    pub bytes: TextBlock,
     /// The messages.
     pub list: Vec<Message>,
+    /// Values of headers, one message's after the other's; `None`: null.
+    pub headers: Vec<Option<Range<usize>>>,
 }
 
 /// One event. Ranges are of [`Messages::bytes`].
@@ -26,9 +29,8 @@ pub struct Message {
     pub key: Option<Range<usize>>,
     /// Its value.
     pub value: Range<usize>,
-    /// Its own headers: for each the index of its name in the event's list, and the value's bytes
-    /// (`None`: null).
-    pub headers: Vec<(u32, Option<Range<usize>>)>,
+    /// Its own headers, as a range of [`Messages::headers`]: one for each of the event's, in their order.
+    pub headers: Range<usize>,
     /// The record's time, milliseconds since the epoch.
     pub time_ms: i64,
     /// The subject's population and id.
@@ -40,6 +42,22 @@ impl Messages {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.list.clear();
+        self.headers.clear();
+    }
+
+    /// The key, the value and the headers' values of a message of this list.
+    #[expect(clippy::type_complexity, reason = "three things that are read together")]
+    pub fn parts<'m>(
+        &'m self,
+        message: &Message,
+    ) -> (Option<&'m [u8]>, &'m [u8], impl Iterator<Item = Option<&'m [u8]>>) {
+        let bytes: &'m [u8] = &self.bytes;
+        let headers = self.headers[message.headers.clone()].iter();
+        (
+            message.key.clone().map(|range| &bytes[range]),
+            &bytes[message.value.clone()],
+            headers.map(|range| range.clone().map(|range| &bytes[range])),
+        )
     }
 }
 

@@ -4,9 +4,11 @@ mod digits;
 mod message;
 mod pen;
 mod plan;
+mod record;
 mod text;
 
 pub use message::{Message, MessageEncoder, Messages, MessagesMade};
+pub use record::{KeyFormat, MessageSpec, SchemaIds, ValueFormat};
 pub use text::{Encoded, EncoderState, TextEncoder};
 
 /// A text format.
@@ -77,6 +79,25 @@ impl TextBlock {
     /// Drops the contents, keeps the memory.
     pub fn clear(&mut self) {
         self.len = 0;
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = self.len + bytes.len();
+        if self.bytes.len() < end {
+            self.grow(bytes.len());
+        }
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    /// Drops what is behind the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// Makes room for `more` bytes, which are not yet counted, and at least a whole block.

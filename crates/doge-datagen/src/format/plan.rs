@@ -3,13 +3,62 @@
 //! A plan is a list of steps; each copies a fragment of fixed text and then writes one value. What
 //! depends on the instant alone is part of the fragments.
 
-use super::TextFormat;
 use super::text::{escape_json, quote_csv};
 use super::{digits, pen::GROUP};
 use doge_core::batch::{Cell, Column, Layout, Site};
 use doge_core::expr::func::{TextBuf, double_text, duration_text, int_text, timestamp_text};
 use doge_core::model::Field;
 use doge_core::value::{Base, Value};
+
+/// How texts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As JSON.
+    Json,
+    /// As a field of CSV.
+    Csv,
+    /// As they are, like `string()` makes them.
+    Plain,
+}
+
+/// What is written of a record.
+#[derive(Clone, Copy, Debug)]
+pub enum What<'a> {
+    /// A line of JSON lines, perhaps in an envelope.
+    JsonLine {
+        /// Whether name, key and time stand around the value.
+        envelope: bool,
+    },
+    /// A line of CSV.
+    CsvLine,
+    /// The value as a JSON object, nothing behind it.
+    JsonValue,
+    /// One column as JSON.
+    Json(&'a Column),
+    /// One column as text, empty where it is null.
+    Text(&'a Column),
+}
+
+impl Manner {
+    /// Appends a text in this manner.
+    pub fn write(self, text: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Manner::Json => escape_json(text, out),
+            Manner::Csv => quote_csv(text, out),
+            Manner::Plain => out.extend_from_slice(text),
+        }
+    }
+}
+
+impl What<'_> {
+    fn manner(self) -> Manner {
+        match self {
+            What::JsonLine { .. } | What::JsonValue | What::Json(_) => Manner::Json,
+            What::CsvLine => Manner::Csv,
+            What::Text(_) => Manner::Plain,
+        }
+    }
+}
 
 /// How an emit site is written.
 #[derive(Debug)]
@@ -78,7 +127,7 @@ pub enum Piece {
 pub struct Build<'a> {
     layout: &'a Layout,
     site: &'a Site,
-    format: TextFormat,
+    manner: Manner,
     pieces: Vec<Piece>,
     /// The fragment being made.
     open: Vec<Part>,
@@ -88,19 +137,22 @@ pub struct Build<'a> {
 
 impl<'a> Build<'a> {
     /// The plan of a site.
-    pub fn plan(layout: &'a Layout, site: &'a Site, format: TextFormat, envelope: bool) -> Plan {
+    pub fn plan(layout: &'a Layout, site: &'a Site, what: What<'_>) -> Plan {
         let mut build = Build {
             layout,
             site,
-            format,
+            manner: what.manner(),
             pieces: Vec::new(),
             open: Vec::new(),
             fragments: Vec::new(),
             most: 0,
         };
-        match format {
-            TextFormat::Jsonl => build.json_line(envelope),
-            TextFormat::Csv => build.csv_line(),
+        match what {
+            What::JsonLine { envelope } => build.json_line(envelope),
+            What::CsvLine => build.csv_line(),
+            What::JsonValue => build.json_event(),
+            What::Json(column) => build.json_value(column),
+            What::Text(column) => build.plain_value(column),
         }
         build.finish()
     }
@@ -117,9 +169,13 @@ impl<'a> Build<'a> {
             self.json_value(&site.time);
             self.bytes(b",\"value\":");
         }
-        let fields = event.fields.clone();
-        self.json_record(&fields);
+        self.json_event();
         self.bytes(if envelope { b"}\n" } else { b"\n" });
+    }
+
+    fn json_event(&mut self) {
+        let fields = self.layout.events[self.site.event].fields.clone();
+        self.json_record(&fields);
     }
 
     fn json_record(&mut self, fields: &[Field]) {
@@ -191,17 +247,20 @@ impl<'a> Build<'a> {
             if i > 0 {
                 self.bytes(b",");
             }
-            let column = &self.site.fields[i];
-            if column.cell == Cell::Const(Value::Null) {
-                continue;
-            }
-            if let (Cell::Slot(slot), true) = (&column.cell, column.ty.nullable) {
-                self.or_null(*slot, column.ty.base, false);
-                continue;
-            }
-            self.value(column);
+            self.plain_value(&self.site.fields[i]);
         }
         self.bytes(b"\n");
+    }
+
+    /// A value that is empty where it is null.
+    fn plain_value(&mut self, column: &Column) {
+        if column.cell == Cell::Const(Value::Null) {
+            return;
+        }
+        match (&column.cell, column.ty.nullable) {
+            (Cell::Slot(slot), true) => self.or_null(*slot, column.ty.base, false),
+            _ => self.value(column),
+        }
     }
 
     /// A value that is never null, without quotes around it in JSON lines.
@@ -240,10 +299,7 @@ impl<'a> Build<'a> {
     /// Constant text in the manner of the format.
     fn text(&mut self, text: &str) {
         let mut out = Vec::new();
-        match self.format {
-            TextFormat::Jsonl => escape_json(text.as_bytes(), &mut out),
-            TextFormat::Csv => quote_csv(text.as_bytes(), &mut out),
-        }
+        self.manner.write(text.as_bytes(), &mut out);
         self.bytes(&out);
     }
 

@@ -10,9 +10,9 @@
 //! ```
 
 use super::pen::{BLOCK, Block, FULL, GROUP, Page};
-use super::plan::{Build, Part, Piece, Plan};
+use super::plan::{Build, Manner, Part, Piece, Plan, What};
 use super::{TextBlock, TextFormat, digits};
-use doge_core::batch::{CONST_TAG, IdMap, LOCAL_BITS, Layout, Run, SITE_BITS, bytes_of};
+use doge_core::batch::{CONST_TAG, IdMap, LOCAL_BITS, Layout, Run, SITE_BITS, Site, bytes_of};
 use doge_core::expr::func::{TextBuf, double_text, duration_text, int_text, timestamp_text};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct TextEncoder {
     layout: Arc<Layout>,
-    format: TextFormat,
+    manner: Manner,
     header: Vec<u8>,
     /// By emit site; `None` where the event goes elsewhere.
     plans: Vec<Option<Plan>>,
@@ -114,22 +114,30 @@ impl TextEncoder {
     /// An encoder for the events marked in `events`. With `envelope` each event is wrapped as
     /// `{"event":...,"key":...,"timestamp":...,"value":{...}}` (JSON lines only).
     pub fn new(layout: Arc<Layout>, format: TextFormat, events: &[bool], envelope: bool) -> Self {
-        let header = match format {
-            TextFormat::Jsonl => Vec::new(),
-            TextFormat::Csv => header(&layout, events),
+        let (header, manner, what) = match format {
+            TextFormat::Jsonl => (Vec::new(), Manner::Json, What::JsonLine { envelope }),
+            TextFormat::Csv => (header(&layout, events), Manner::Csv, What::CsvLine),
         };
-        let plan = |site| Build::plan(&layout, site, format, envelope);
-        let plans =
-            layout.sites.iter().map(|site| events[site.event].then(|| plan(site))).collect();
+        let taken = |site: &Site| events[site.event];
+        let encoder = TextEncoder::of(layout, manner, |site| taken(site).then_some(what));
+        TextEncoder { header, ..encoder }
+    }
+
+    /// An encoder for what `what` says of each emit site, in the manner that all of it has.
+    pub(super) fn of(
+        layout: Arc<Layout>,
+        manner: Manner,
+        what: impl for<'s> Fn(&'s Site) -> Option<What<'s>>,
+    ) -> Self {
+        let plan = |site| what(site).map(|what| Build::plan(&layout, site, what));
+        let plans = layout.sites.iter().map(plan).collect();
         let constants = layout.constants.iter().map(|text| {
             let mut out = Vec::new();
-            match format {
-                TextFormat::Jsonl => escape_json(text.as_bytes(), &mut out),
-                TextFormat::Csv => quote_csv(text.as_bytes(), &mut out),
-            }
+            manner.write(text.as_bytes(), &mut out);
             out
         });
-        TextEncoder { format, header, plans, constants: constants.collect(), layout }
+        let constants = constants.collect();
+        TextEncoder { manner, header: Vec::new(), plans, constants, layout }
     }
 
     /// What stands before the first event: the header line of CSV, empty for JSON lines.
@@ -145,10 +153,7 @@ impl TextEncoder {
         out: &mut TextBlock,
         enough: usize,
     ) -> Encoded<'r> {
-        if state.sites.len() < self.plans.len() {
-            state.sites =
-                self.plans.iter().map(|plan| Rendered::new(plan.as_ref(), &self.layout)).collect();
-        }
+        self.prepare(state);
         let mut words = run.words;
         let mut events = 0;
         let mut last = None;
@@ -220,6 +225,48 @@ impl TextEncoder {
         Encoded { events, last, rest: words }
     }
 
+    fn prepare(&self, state: &mut EncoderState) {
+        if state.sites.len() < self.plans.len() {
+            state.sites =
+                self.plans.iter().map(|plan| Rendered::new(plan.as_ref(), &self.layout)).collect();
+        }
+    }
+
+    /// Appends the one record that `words` begin with, which happened at `time_ms`; nothing where its
+    /// site has no plan.
+    pub(super) fn record(
+        &self,
+        state: &mut EncoderState,
+        time_ms: i64,
+        words: &[u64],
+        out: &mut TextBlock,
+    ) {
+        self.prepare(state);
+        let [head, second, rest @ ..] = words else { return };
+        let site = (head & ((1 << SITE_BITS) - 1)) as usize;
+        let rendered = &mut state.sites[site];
+        if rendered.time_ms != time_ms {
+            let Some(plan) = &self.plans[site] else { return };
+            rendered.render(plan, time_ms);
+        }
+        let at = out.len;
+        let mut most = rendered.most;
+        if rendered.strings {
+            most += self.texts(site, rest, rendered.slot_words, &mut state.texts).0;
+        }
+        if out.bytes.len() < at + most {
+            out.grow(most);
+        }
+        let record = Record { head: *head, second: *second, rest, texts: &state.texts };
+        out.len = match out.bytes.first_chunk_mut::<FULL>() {
+            Some(block) if rendered.plain_ms == time_ms && at + PLAIN <= BLOCK => {
+                rendered.write_plain(words, block, at)
+            }
+            Some(block) if at + most <= BLOCK => self.write(rendered, &record, block, at),
+            _ => self.write(rendered, &record, out.bytes.as_mut_slice(), at),
+        };
+    }
+
     /// Finds the strings of a record; how many bytes they may become, and what follows the record.
     fn texts<'r>(
         &self,
@@ -280,9 +327,9 @@ impl TextEncoder {
                     if slot(s + 1) == 1 {
                         at = page.bytes(
                             at,
-                            match self.format {
-                                TextFormat::Jsonl => b"null",
-                                TextFormat::Csv => b"",
+                            match self.manner {
+                                Manner::Json => b"null",
+                                Manner::Csv | Manner::Plain => b"",
                             },
                         );
                         let passed = steps.as_slice().get(skip as usize..).unwrap_or_default();
@@ -333,9 +380,10 @@ impl TextEncoder {
             Text::Constant(i) => page.bytes(at, &self.constants[i]),
             Text::Here(first, len) => {
                 let words = &record.rest[first..first + len.div_ceil(8)];
-                match self.format {
-                    TextFormat::Jsonl => json_text(words, len, page, at),
-                    TextFormat::Csv => csv_text(&bytes_of(words)[..len], page, at),
+                match self.manner {
+                    Manner::Json => json_text(words, len, page, at),
+                    Manner::Csv => csv_text(&bytes_of(words)[..len], page, at),
+                    Manner::Plain => page.bytes(at, &bytes_of(words)[..len]),
                 }
             }
         }
