@@ -81,6 +81,7 @@ pub(super) fn check_targets(
 
 fn place(settings: &Settings) -> String {
     match (settings.text("path"), settings.text("table")) {
+        ("", _) if settings.get("topic").is_some() => format!("topic {}", settings.text("topic")),
         ("", _) => "standard output".into(),
         (path, "") => path.into(),
         (path, table) => format!("{path} table {table}"),
@@ -309,13 +310,16 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
                 event: table.then(|| all[0].1),
                 events: &all,
                 shard: request.shard,
+                commit: spec.commit,
                 folder: request.folder,
                 shared: &mut shared,
             };
             let made = match make(&target.settings, &mut context) {
                 Ok(made) => made,
                 Err(message) => {
-                    diags.push(spec.problem(code::MAKE, None, message).help("write another name"));
+                    let (message, way) =
+                        message.split_once('\n').unwrap_or((&message, "write another name"));
+                    diags.push(spec.problem(code::MAKE, None, message).help(way));
                     continue;
                 }
             };

@@ -60,25 +60,29 @@ pub static MYSQL: SinkKind = later(
     TABLE_WAY,
 );
 
-/// `kafka`
-pub static KAFKA: SinkKind = later(
-    "kafka",
-    "topics of a Kafka cluster",
-    Takes::Records,
-    keys![
-        "brokers",
-        "topic",
-        "format",
-        "key_format",
-        "registry",
-        "create",
-        "tls",
-        "sasl",
-        "transactions",
-        "config"
-    ],
-    FILE_WAY,
-);
+/// `kafka`, in a build without its feature
+#[cfg(not(feature = "kafka"))]
+pub static KAFKA: SinkKind = SinkKind {
+    make: Make::Later("is not in this build", "build with `--features kafka`"),
+    ..later(
+        "kafka",
+        "messages in topics of a Kafka cluster",
+        Takes::Messages,
+        keys![
+            "brokers",
+            "topic",
+            "format",
+            "key_format",
+            "registry",
+            "create",
+            "tls",
+            "sasl",
+            "transactions",
+            "config"
+        ],
+        FILE_WAY,
+    )
+};
 
 /// `http`
 pub static HTTP: SinkKind = later(

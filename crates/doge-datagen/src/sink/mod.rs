@@ -9,6 +9,8 @@
 //! Not here: making bytes (formats), deciding which events go where (`destination`), threads (`run`).
 
 mod file;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod kind;
 mod later;
 mod meter;
@@ -29,6 +31,7 @@ pub use note::{Mark, Note, Past, Stream};
 use crate::format::{MessageEncoder, Messages, TextBlock};
 use doge_core::batch::{EventBatch, Layout, Position};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// All kinds of destinations, in the order in which they are listed to people.
 pub static KINDS: &[&SinkKind] = &[
@@ -41,6 +44,9 @@ pub static KINDS: &[&SinkKind] = &[
     &later::SQLITE,
     &later::POSTGRES,
     &later::MYSQL,
+    #[cfg(feature = "kafka")]
+    &kafka::KIND,
+    #[cfg(not(feature = "kafka"))]
     &later::KAFKA,
     &later::HTTP,
 ];
@@ -82,6 +88,8 @@ pub struct Opening {
     pub resume: bool,
     /// The first and the last instant (exclusive) of the run, milliseconds since the epoch.
     pub span_ms: (i64, i64),
+    /// Set where the run is to end soon: what waits for a destination that is away then gives up.
+    pub stop: Arc<AtomicBool>,
     /// Where the sink counts what people want to watch.
     pub meter: Arc<Meter>,
     /// What stands before the first event of a text output: the header line of CSV, else nothing. Made

@@ -169,6 +169,7 @@ pub fn make(
         event: Some(&layout.events[0]),
         events: &[(0, &layout.events[0])],
         shard: (1, 1),
+        commit: Default::default(),
         folder: Path::new(""),
         shared,
     };

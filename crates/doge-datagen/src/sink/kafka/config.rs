@@ -73,6 +73,8 @@ pub fn client(settings: &Settings) -> Result<ClientConfig, String> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", settings.text("brokers"));
     config.set("client.id", "doge");
+    // A look at a topic must not make it.
+    config.set("allow.auto.create.topics", "false");
     let (tls, sasl) = (settings.has_group("tls"), settings.has_group("sasl"));
     let protocol = match (tls, sasl) {
         (false, false) => None,
@@ -109,7 +111,11 @@ pub fn client(settings: &Settings) -> Result<ClientConfig, String> {
 }
 
 /// Adds what a producer needs. What the model's `config` says stays.
-pub fn producer(base: &ClientConfig, defaults: &[(&str, String)], fixed: &[(&str, String)]) -> ClientConfig {
+pub fn producer(
+    base: &ClientConfig,
+    defaults: &[(&str, String)],
+    fixed: &[(&str, String)],
+) -> ClientConfig {
     let mut config = base.clone();
     for (name, value) in defaults {
         if config.get(name).is_none() {
@@ -177,7 +183,10 @@ mod tests {
         ] {
             assert_eq!(config.get(name), Some(value), "{name}");
         }
-        assert_eq!(client(&settings(&[], &["tls."])).unwrap().get("ssl.ca.location"), Some("probe"));
+        assert_eq!(
+            client(&settings(&[], &["tls."])).unwrap().get("ssl.ca.location"),
+            Some("probe")
+        );
         assert_eq!(client(&settings(&[], &[])).unwrap().get("security.protocol"), None);
     }
 
@@ -192,7 +201,11 @@ mod tests {
              \"linger.msec\"\ndid you mean `linger.ms`?"
         );
         assert!(said("buffer.memory", "5").ends_with("calls it `queue.buffering.max.kbytes`"));
-        assert!(said("linger.ms", "soon").contains("Invalid value"), "{}", said("linger.ms", "soon"));
+        assert!(
+            said("linger.ms", "soon").contains("Invalid value"),
+            "{}",
+            said("linger.ms", "soon")
+        );
         assert_eq!(
             said("bootstrap.servers", "x"),
             "`config` may not set bootstrap.servers\nwrite the addresses in `brokers`"

@@ -3,14 +3,16 @@
 //!
 //! Not here: producers, of which every output has its own.
 
+use super::notes::TOPIC;
+use super::topics::QUESTION;
 use crate::sink::SinkError;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::ProducerContext;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +23,6 @@ use std::time::{Duration, Instant};
 
 /// How long a cluster may take to answer when a run begins.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How long one question to it may take.
-const QUESTION: Duration = Duration::from_secs(10);
 
 /// What librdkafka says while nobody asks: why it cannot connect, which messages were not delivered.
 #[derive(Clone, Default)]
@@ -79,7 +79,9 @@ impl Ears {
 /// Reasons that time does not heal.
 fn is_final(reason: &str) -> bool {
     let r = reason.to_ascii_lowercase();
-    ["authentication", "certificate verify failed", "ssl handshake failed"].iter().any(|w| r.contains(w))
+    ["authentication", "certificate verify failed", "ssl handshake failed"]
+        .iter()
+        .any(|w| r.contains(w))
 }
 
 /// A line of librdkafka's log without the names of its threads and its stopwatch.
@@ -141,12 +143,21 @@ pub struct Cluster {
     link: Option<Arc<Link>>,
     /// Why it cannot be reached; all outputs say the same.
     failed: Option<SinkError>,
+    /// Whether transactions that an earlier run has left open are ended.
+    pub decided: bool,
 }
 
 impl Cluster {
     /// A cluster that nobody has looked at.
     pub fn new(brokers: &str, config: ClientConfig) -> Cluster {
-        Cluster { brokers: brokers.to_owned(), config, patience: PATIENCE, link: None, failed: None }
+        Cluster {
+            brokers: brokers.to_owned(),
+            config,
+            patience: PATIENCE,
+            link: None,
+            failed: None,
+            decided: false,
+        }
     }
 
     /// The connection; made when it is first asked for.
@@ -204,23 +215,34 @@ impl Link {
         admin.set("isolation.level", "read_uncommitted");
         let consumer: BaseConsumer<Ears> =
             reading.create_with_context(ears.clone()).map_err(|e| cannot(&e))?;
+        // Of all clients only a producer hands on why it cannot connect.
+        let probe: BaseProducer<Ears> =
+            config.create_with_context(ears.clone()).map_err(|e| cannot(&e))?;
         let deadline = Instant::now() + patience;
         loop {
             let asked = Instant::now();
-            match consumer.client().fetch_metadata(Some(super::notes::TOPIC), Duration::from_millis(500)) {
+            let answer = probe.client().fetch_metadata(Some(TOPIC), Duration::from_millis(500));
+            probe.poll(Duration::ZERO);
+            match answer {
                 Ok(_) => break,
-                Err(e) if ears.is_hopeless() || Instant::now() >= deadline => return Err(cannot(&e)),
+                Err(e) if ears.is_hopeless() || Instant::now() >= deadline => {
+                    return Err(cannot(&e));
+                }
                 Err(_) => {}
             }
             // An answer that came at once: not too often.
             std::thread::sleep(Duration::from_millis(50).saturating_sub(asked.elapsed()));
         }
+        drop(probe);
         let admin = admin.create_with_context(ears.clone()).map_err(|e| cannot(&e))?;
         Ok(Link { brokers: brokers.to_owned(), admin, consumer })
     }
 
     /// Asks the cluster to do something, and waits for the answer.
-    pub fn ask<T>(&self, future: impl Future<Output = Result<T, KafkaError>>) -> Result<T, KafkaError> {
+    pub fn ask<T>(
+        &self,
+        future: impl Future<Output = Result<T, KafkaError>>,
+    ) -> Result<T, KafkaError> {
         block_on(future)
     }
 
@@ -315,7 +337,9 @@ mod tests {
                     Connection refused (after 0ms in state CONNECT)";
         assert_eq!(tidy(line), "Connect to ipv4#127.0.0.1:1 failed: Connection refused");
         let ears = Ears::default();
-        ears.hear("sasl_ssl://h:1/1: SASL authentication error: wrong password (after 3ms in state X)");
+        ears.hear(
+            "sasl_ssl://h:1/1: SASL authentication error: wrong password (after 3ms in state X)",
+        );
         ears.hear(line);
         ears.hear("1/1 brokers are down");
         assert_eq!(ears.reason().as_deref(), Some("SASL authentication error: wrong password"));

@@ -24,9 +24,7 @@ mod send;
 mod topic;
 mod topics;
 
-use super::{
-    Context, Identity, Key, KeyValue, Made, Make, Settings, SinkKind, Takes,
-};
+use super::{Context, Identity, Key, KeyValue, Made, Make, Settings, SinkKind, Takes};
 use crate::format::{KeyFormat, MessageSpec, ValueFormat};
 use connect::Cluster;
 use std::sync::{Arc, Mutex};
@@ -78,10 +76,12 @@ const REGISTRY: &[Key] = &[
     Key::required("url", KeyValue::Template).doc("Its address."),
     Key::optional("user", KeyValue::Template).doc("The user of basic authentication (none)."),
     Key::optional("password", KeyValue::Template).doc("The user's password (none)."),
-    Key::optional("ca", KeyValue::Template)
-        .doc("A PEM file with the authority that signed its certificate (those that are built in)."),
-    Key::optional("register", KeyValue::Bool)
-        .doc("Whether schemas that it does not know are registered (`true`); else they must be there."),
+    Key::optional("ca", KeyValue::Template).doc(
+        "A PEM file with the authority that signed its certificate (those that are built in).",
+    ),
+    Key::optional("register", KeyValue::Bool).doc(
+        "Whether schemas that it does not know are registered (`true`); else they must be there.",
+    ),
     Key::optional("subject", KeyValue::Choice(&["topic", "record", "topic_record"]))
         .doc("What schemas are filed under (`topic`: `TOPIC-value`, `TOPIC-key`)."),
 ];

@@ -60,9 +60,8 @@ fn offsets_of(text: &str) -> Vec<(i32, i64)> {
 pub fn ensure(link: &Link, replication: Option<u64>) -> Result<(), SinkError> {
     if topics::partitions(link, TOPIC)?.is_some() {
         // Where its settings may not be read, they are taken to be right.
-        let asked = link.ask(
-            link.admin.describe_configs(&[ResourceSpecifier::Topic(TOPIC)], &link.options()),
-        );
+        let asked = link
+            .ask(link.admin.describe_configs(&[ResourceSpecifier::Topic(TOPIC)], &link.options()));
         let policy = asked.ok().and_then(|mut all| all.pop()?.ok());
         let policy = policy.and_then(|c| c.get("cleanup.policy")?.value.clone());
         return match policy {
@@ -79,10 +78,13 @@ pub fn ensure(link: &Link, replication: Option<u64>) -> Result<(), SinkError> {
         };
     }
     let replicas = replication.and_then(|n| i32::try_from(n).ok()).unwrap_or(-1);
-    let new = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(replicas)).set("cleanup.policy", "compact");
+    let new =
+        NewTopic::new(TOPIC, 1, TopicReplication::Fixed(replicas)).set("cleanup.policy", "compact");
     let made = link.ask(link.admin.create_topics([&new], &link.options()));
     let failed = match made {
-        Ok(results) => results.into_iter().find_map(Result::err).map(|(_, code)| KafkaError::AdminOp(code)),
+        Ok(results) => {
+            results.into_iter().find_map(Result::err).map(|(_, code)| KafkaError::AdminOp(code))
+        }
         Err(e) => Some(e),
     };
     match failed {
@@ -160,7 +162,9 @@ fn collect(
                     std::str::from_utf8(found.value?).ok()
                 };
                 let note = std::str::from_utf8(body)
-                    .map_err(|_| "the note of an earlier run cannot be read: it is not UTF-8".to_owned())
+                    .map_err(|_| {
+                        "the note of an earlier run cannot be read: it is not UTF-8".to_owned()
+                    })
                     .and_then(Note::from_json);
                 let kept = Kept {
                     topic: header("topic").unwrap_or_default().to_owned(),
@@ -173,7 +177,9 @@ fn collect(
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
             // Such as a group that may not be used: nothing here needs it.
             Some(Err(e)) => {
-                if code_of(&e) == Some(RDKafkaErrorCode::TopicAuthorizationFailed) || Instant::now() >= deadline {
+                if code_of(&e) == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
+                    || Instant::now() >= deadline
+                {
                     return Err(cannot(&e));
                 }
             }

@@ -4,11 +4,11 @@
 //! The messages of the open transaction are kept, up to a limit, so that they can be sent again: brokers
 //! that go down and come back sometimes end a transaction, and the events are not made twice.
 
-use super::connect::{Ears, code_of, said};
+use super::LIMIT;
+use super::connect::{Ears, code_of, said, unreachable};
 use super::notes;
 use super::partition::partition;
 use super::topic::Plan;
-use super::{LIMIT, unreachable};
 use crate::format::Messages;
 use crate::sink::{Meter, SinkError, grouped};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -117,8 +117,9 @@ impl Sender {
             ("message.timeout.ms", LIMIT.as_millis().to_string()),
         ];
         let config = super::config::producer(&plan.client, &defaults, &fixed);
-        let producer: BaseProducer<Ears> =
-            config.create_with_context(ears.clone()).map_err(|e| unreachable(brokers, &said(&e)))?;
+        let producer: BaseProducer<Ears> = config
+            .create_with_context(ears.clone())
+            .map_err(|e| unreachable(brokers, &said(&e)))?;
         let mut names: Vec<Option<Named>> = Vec::new();
         for (index, event, own) in &plan.events {
             if names.len() <= *index {
@@ -182,7 +183,10 @@ impl Sender {
             return;
         }
         let mut copy = self.spare.pop().unwrap_or_default();
-        copy.clone_from(messages);
+        copy.clear();
+        copy.bytes.push_bytes(&messages.bytes);
+        copy.list.extend_from_slice(&messages.list);
+        copy.headers.extend_from_slice(&messages.headers);
         self.kept.push(copy);
     }
 
@@ -223,8 +227,13 @@ impl Sender {
         let mut bytes = 0;
         for message in &messages.list {
             let (key, value, own) = messages.parts(message);
-            let Some(named) = self.names.get(message.event as usize).and_then(Option::as_ref) else {
-                return Err(SinkError::new(format!("{} does not take this event", self.plan.place)).into());
+            let Some(named) = self.names.get(message.event as usize).and_then(Option::as_ref)
+            else {
+                return Err(SinkError::new(format!(
+                    "{} does not take this event",
+                    self.plan.place
+                ))
+                .into());
             };
             if message.time_ms <= 0 {
                 return Err(before_1970(&named.event, message.time_ms).into());
@@ -277,7 +286,8 @@ impl Sender {
                     self.check()?;
                 }
                 Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::QueueFull) => {
-                    let size = record.payload.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len);
+                    let size =
+                        record.payload.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len);
                     return Err(SinkError::new(format!(
                         "a message of {} bytes is too large for {}: librdkafka says: {}",
                         grouped(size as u64),
@@ -486,7 +496,9 @@ impl Sender {
                 Err(e) => e,
             };
             let retriable = match &error {
-                KafkaError::Transaction(e) => e.is_retriable() && !e.txn_requires_abort() && !e.is_fatal(),
+                KafkaError::Transaction(e) => {
+                    e.is_retriable() && !e.txn_requires_abort() && !e.is_fatal()
+                }
                 KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
                 _ => false,
             };

@@ -1,10 +1,10 @@
 //! The sink: one topic of a cluster.
 
+use super::Shared;
 use super::connect::{Link, lock};
 use super::notes::{self, Kept};
 use super::send::{Sender, Slip, begins_before_1970};
 use super::topics::{self, Create, Rules};
-use super::{Shared, config};
 use crate::format::{MessageEncoder, MessageSpec};
 use crate::sink::{
     Chunk, Finished, IfExists, Mark, Note, Opening, Past, Payload, Sink, SinkError, Stream, text,
@@ -74,6 +74,8 @@ struct Open {
     /// Records that were there and stay.
     had_records: bool,
     resumed: bool,
+    /// The last event that was sent.
+    last: Option<Position>,
     written: u64,
     committed: u64,
     bytes: u64,
@@ -84,7 +86,12 @@ impl Topic {
         Topic { shared, plan, open: None, ended: None, span_ms: (1, 1) }
     }
 
-    fn sender(&self, opening: &Opening, brokers: &str, outputs: usize) -> Result<Sender, SinkError> {
+    fn sender(
+        &self,
+        opening: &Opening,
+        brokers: &str,
+        outputs: usize,
+    ) -> Result<Sender, SinkError> {
         let id = self.plan.id(&opening.stream);
         Sender::new(&self.plan, brokers, &id, outputs, opening.meter.clone(), opening.stop.clone())
     }
@@ -200,6 +207,7 @@ impl Topic {
             void,
             had_records,
             resumed: mine.is_some(),
+            last: None,
             written: 0,
             committed: 0,
             bytes: 0,
@@ -237,9 +245,9 @@ impl Topic {
             .filter_map(|(_, kept)| kept.note.as_ref().ok())
             .filter(|note| note.stream != *opening.stream)
             .collect();
-        let parts = |note: &Note| opening.stream.differences(&note.stream);
+        let differences = |note: &Note| opening.stream.differences(&note.stream).len();
         let is_part = |note: &&Note| {
-            let differs = parts(note);
+            let differs = opening.stream.differences(&note.stream);
             differs.iter().all(|(name, ..)| matches!(*name, "shard" | "subjects"))
         };
         let begun = all.contains_key(&notes::key(&plan.topic, &opening.stream));
@@ -249,7 +257,7 @@ impl Topic {
             _ if !begun && others.iter().any(is_part) => Ok((Vec::new(), false)),
             _ if !topics::has_record(link, &plan.topic, ends)? => Ok((Vec::new(), false)),
             _ if opening.resume && !others.is_empty() => {
-                let nearest = others.into_iter().min_by_key(|note| parts(note).len());
+                let nearest = others.into_iter().min_by_key(|note| differences(note));
                 let error = nearest.map(|n| n.resume(&plan.place, &opening.stream, &plan.form()));
                 match error {
                     Some(Err(e)) => Err(e),
@@ -292,11 +300,7 @@ fn together(all: Vec<SinkError>) -> Option<SinkError> {
 impl Open {
     /// The note as it is to be written.
     fn slip(&self) -> Slip {
-        Slip {
-            key: self.key.clone(),
-            body: Some(self.note.to_json()),
-            delete: self.delete.clone(),
-        }
+        Slip { key: self.key.clone(), body: Some(self.note.to_json()), delete: self.delete.clone() }
     }
 
     /// Makes all that was sent final, then deletes old records.
@@ -352,6 +356,7 @@ impl Sink for Topic {
         open.sender.meter.bytes(bytes);
         open.bytes += bytes;
         open.written += chunk.events;
+        open.last = Some(chunk.last);
         Ok(())
     }
 
@@ -367,7 +372,8 @@ impl Sink for Topic {
             return Err(SinkError::new(format!("{} is closed", self.plan.place)));
         };
         let end_ms = open.note.past.complete_ms.unwrap_or(i64::MIN).max(self.span_ms.1);
-        open.note.past.complete_ms = Some(end_ms);
+        let mark = open.last.map(Mark::Position).or(open.note.past.mark);
+        open.note.past = Past { mark, complete_ms: Some(end_ms) };
         if let Err(e) = open.commit(&self.plan) {
             self.open = Some(open);
             return Err(e);
@@ -389,14 +395,19 @@ impl Sink for Topic {
             ", and may hold some of what came after them"
         };
         match open.committed {
-            0 if !loose.is_empty() => format!("{place} may hold some events: there are no transactions"),
+            0 if !loose.is_empty() => {
+                format!("{place} may hold some events: there are no transactions")
+            }
             0 if open.resumed => format!("{place} is as it was: nothing was added"),
             0 => format!("{place} is as it was"),
             n if open.resumed => {
                 format!("{place} holds what it had and the next {}{loose}", text::events(n))
             }
             n if open.had_records => {
-                format!("{place} holds its old records and the first {} of this run{loose}", text::events(n))
+                format!(
+                    "{place} holds its old records and the first {} of this run{loose}",
+                    text::events(n)
+                )
             }
             n => format!("{place} holds the first {}{loose}", text::events(n)),
         }

@@ -190,7 +190,11 @@ fn span(ms: i64) -> String {
     for (unit, name) in units {
         if ms >= unit && ms % unit == 0 {
             let n = ms / unit;
-            return format!("{} {name}{}", grouped(n.unsigned_abs()), if n == 1 { "" } else { "s" });
+            return format!(
+                "{} {name}{}",
+                grouped(n.unsigned_abs()),
+                if n == 1 { "" } else { "s" }
+            );
         }
     }
     format!("{ms} ms")
@@ -216,7 +220,12 @@ pub fn missing(brokers: &str, topic: &str) -> SinkError {
 ///
 /// # Errors
 /// The cluster refuses it.
-pub fn make(link: &Link, topic: &str, create: &Create, span_ms: (i64, i64)) -> Result<(), SinkError> {
+pub fn make(
+    link: &Link,
+    topic: &str,
+    create: &Create,
+    span_ms: (i64, i64),
+) -> Result<(), SinkError> {
     let fixed = |n: Option<u64>| n.and_then(|n| i32::try_from(n).ok()).unwrap_or(-1);
     let mut config: BTreeMap<&str, &str> =
         create.config.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
@@ -224,8 +233,11 @@ pub fn make(link: &Link, topic: &str, create: &Create, span_ms: (i64, i64)) -> R
     if span_ms.1 > now_ms() {
         config.entry("message.timestamp.after.max.ms").or_insert("9223372036854775807");
     }
-    let mut new =
-        NewTopic::new(topic, fixed(create.partitions), TopicReplication::Fixed(fixed(create.replication)));
+    let mut new = NewTopic::new(
+        topic,
+        fixed(create.partitions),
+        TopicReplication::Fixed(fixed(create.replication)),
+    );
     for (name, value) in &config {
         new = new.set(name, value);
     }
@@ -240,13 +252,16 @@ pub fn make(link: &Link, topic: &str, create: &Create, span_ms: (i64, i64)) -> R
         Some(RDKafkaErrorCode::InvalidReplicationFactor) => {
             "write `replication` in `create`: at most the number of brokers"
         }
-        Some(RDKafkaErrorCode::InvalidPartitions) => "write another number of `partitions` in `create`",
+        Some(RDKafkaErrorCode::InvalidPartitions) => {
+            "write another number of `partitions` in `create`"
+        }
         Some(RDKafkaErrorCode::InvalidConfig) => {
             "check `config` in `create`: names and values are those of Kafka's topic settings"
         }
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed) => {
-            "give the user the right to make it, or have it made by somebody who has it"
-        }
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed,
+        ) => "give the user the right to make it, or have it made by somebody who has it",
         Some(_) => "check `create`, and the cluster's rules for topics",
     };
     let code = failed.map(code_text).unwrap_or_default();
@@ -308,7 +323,8 @@ pub fn has_record(link: &Link, topic: &str, ends: &[(i32, i64, i64)]) -> Result<
     let mut list = TopicPartitionList::new();
     for (p, low, high) in ends.iter().filter(|(_, low, high)| low < high) {
         let _ = high;
-        list.add_partition_offset(topic, *p, Offset::Offset(*low)).map_err(|e| cannot_read(topic, &e))?;
+        list.add_partition_offset(topic, *p, Offset::Offset(*low))
+            .map_err(|e| cannot_read(topic, &e))?;
         open.insert(*p);
     }
     if open.is_empty() {
@@ -353,7 +369,8 @@ pub fn delete_below(link: &Link, topic: &str, offsets: &[(i32, i64)]) -> Result<
     for (p, offset) in offsets {
         list.add_partition_offset(topic, *p, Offset::Offset(*offset)).map_err(|e| cannot(&e))?;
     }
-    let done = link.ask(link.admin.delete_records(&list, &link.options())).map_err(|e| cannot(&e))?;
+    let done =
+        link.ask(link.admin.delete_records(&list, &link.options())).map_err(|e| cannot(&e))?;
     for element in done.elements() {
         match element.error() {
             Ok(()) => {}
