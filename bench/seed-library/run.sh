@@ -19,4 +19,4 @@ if [ ! -e "$venv/ready" ]; then
     fi
     touch "$venv/ready"
 fi
-exec "$venv/bin/python" bank.py "${1:-10000}" "${2:-1000}"
+exec "$venv/bin/python" "${SCRIPT:-bank.py}" "${1:-10000}" "${2:-1000}"

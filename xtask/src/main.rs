@@ -6,6 +6,8 @@ mod fuzz;
 mod json;
 mod mutants;
 mod packages;
+mod services;
+mod soak;
 mod test;
 mod tidy;
 
@@ -35,6 +37,12 @@ const CHORES: &[Chore] = &[
         run: mutants::run,
     },
     Chore {
+        name: "soak",
+        options: "[--kills N] [--seed S]",
+        summary: "kills runs to all servers, resumes them, and counts every event",
+        run: soak::run,
+    },
+    Chore {
         name: "tidy",
         options: "",
         summary: "the house rules that no other tool checks",
@@ -42,6 +50,12 @@ const CHORES: &[Chore] = &[
             none(arguments)?;
             tidy::run()
         },
+    },
+    Chore {
+        name: "services",
+        options: "up|env|status|kill|down [NAME...]",
+        summary: "real servers for tests and for trying out",
+        run: services::run,
     },
     Chore {
         name: "fuzz",
@@ -72,7 +86,7 @@ fn main() -> ExitCode {
 
 fn help() -> String {
     let line = |c: &Chore| {
-        format!("  cargo xtask {:30} {}\n", format!("{} {}", c.name, c.options), c.summary)
+        format!("  cargo xtask {:42} {}\n", format!("{} {}", c.name, c.options), c.summary)
     };
     format!("chores:\n{}", CHORES.iter().map(line).collect::<String>())
 }

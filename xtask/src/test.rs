@@ -3,6 +3,7 @@
 //! Every check runs even where an earlier one failed, so that one run tells everything. What a check
 //! prints goes straight to the terminal.
 
+use crate::services::ForTests;
 use crate::{cargo, tidy};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 /// What came of a check.
 enum Outcome {
     Passed,
+    /// It passed, but for what could not be tried here, and why.
+    Partly(String),
     Failed(String),
     /// It could not be tried here, and why.
     Skipped(String),
@@ -40,8 +43,22 @@ const CHECKS: &[Check] = &[
         name: "clippy",
         long: false,
         run: |_| {
-            let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-            ran(cargo().args(arguments), "see above")
+            let mut command = cargo();
+            command.args(["clippy", "--workspace", "--all-targets"]).args(everything());
+            ran(command.args(["--", "-D", "warnings"]), "see above")
+        },
+    },
+    Check {
+        name: "light",
+        long: false,
+        // What most people build, and what is left without any choice.
+        run: |_| {
+            let light = ["clippy", "-p", "doge-cli", "-p", "doge-datagen", "--", "-D", "warnings"];
+            let bare = ["check", "-p", "doge-cli", "--no-default-features"];
+            match ran(cargo().args(light), "the default build has warnings") {
+                Outcome::Passed => ran(cargo().args(bare), "it does not build without features"),
+                other => other,
+            }
         },
     },
     Check {
@@ -49,12 +66,12 @@ const CHECKS: &[Check] = &[
         long: false,
         run: |quick| {
             let mut command = cargo();
-            command.args(["test", "--workspace", "--no-fail-fast"]);
+            command.args(["test", "--workspace", "--no-fail-fast"]).args(everything());
             if quick {
                 // Each example in the documentation of an item is a program of its own.
                 command.args(["--lib", "--bins", "--tests"]);
             }
-            ran(&mut command, "see above")
+            with_servers(command, !quick)
         },
     },
     Check {
@@ -62,11 +79,19 @@ const CHECKS: &[Check] = &[
         long: true,
         run: |_| {
             let mut command = cargo();
-            command.args(["doc", "--workspace", "--no-deps"]);
+            command.args(["doc", "--workspace", "--no-deps"]).args(everything());
             ran(command.env("RUSTDOCFLAGS", "-D warnings"), "see above")
         },
     },
     Check { name: "deny", long: true, run: |_| deny() },
+    Check {
+        name: "soak",
+        long: true,
+        run: |_| match missing_to_build() {
+            Some(why) => Outcome::Skipped(why),
+            None => crate::soak::run(&[]).map_or_else(Outcome::Failed, |()| Outcome::Passed),
+        },
+    },
     Check {
         name: "fuzz",
         long: true,
@@ -96,6 +121,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         let at = Instant::now();
         let (word, why) = match (check.run)(quick) {
             Outcome::Passed => ("passed", String::new()),
+            Outcome::Partly(why) => ("passed", why),
             Outcome::Failed(why) => {
                 failed.push(check.name);
                 ("FAILED", why)
@@ -119,6 +145,25 @@ fn line(word: &str, name: &str, time: Option<Duration>, why: &str) -> String {
     format!("{word:9} {name:8} {time:>9}  {why}").trim_end().to_owned()
 }
 
+/// The features that are checked and tested: all of them, where they can be built.
+fn everything() -> Vec<&'static str> {
+    match missing_to_build() {
+        None => vec!["--features", "doge-datagen/full,doge-cli/full"],
+        Some(why) => {
+            println!("without most destinations: {why}");
+            Vec::new()
+        }
+    }
+}
+
+/// What librdkafka and its OpenSSL are built with and is not there.
+fn missing_to_build() -> Option<String> {
+    let runs = |name: &str| Command::new(name).arg("--version").output().is_ok();
+    let missing: Vec<_> =
+        ["make", "perl", "cc", "c++"].into_iter().filter(|name| !runs(name)).collect();
+    (!missing.is_empty()).then(|| format!("building them needs {}", missing.join(", ")))
+}
+
 /// Runs a command; `way` says what to do where it fails.
 fn ran(command: &mut Command, way: &str) -> Outcome {
     match command.status() {
@@ -127,6 +172,32 @@ fn ran(command: &mut Command, way: &str) -> Outcome {
         Err(e) => {
             Outcome::Failed(format!("cannot run {}: {e}", command.get_program().to_string_lossy()))
         }
+    }
+}
+
+/// Runs the tests beside the servers that run already, or with `start` beside all that can be started,
+/// which are taken down afterwards. A missing package is told; a server that is installed and does not
+/// start is a failure.
+fn with_servers(mut command: Command, start: bool) -> Outcome {
+    let servers = match ForTests::get(start) {
+        Ok(servers) => servers,
+        // No servers on such a system: the tests say what they leave out.
+        Err(why) => {
+            let outcome = ran(&mut command, "see above");
+            return if matches!(outcome, Outcome::Passed) { Outcome::Partly(why) } else { outcome };
+        }
+    };
+    servers.without.iter().for_each(|(why, _)| println!("without {why}"));
+    let outcome = ran(command.envs(servers.variables.iter().cloned()), "see above");
+    let mut first_lines = servers.without.iter().filter_map(|(why, _)| why.lines().next());
+    let first = first_lines.next().map(|l| format!("without {l}"));
+    let all_missing = servers.without.iter().all(|(_, is_missing)| *is_missing);
+    let back = servers.give_back();
+    match (outcome, first, back) {
+        (Outcome::Passed, _, Err(why)) => Outcome::Failed(why),
+        (Outcome::Passed, Some(why), _) if all_missing => Outcome::Partly(why),
+        (Outcome::Passed, Some(why), _) => Outcome::Failed(why),
+        (outcome, ..) => outcome,
     }
 }
 

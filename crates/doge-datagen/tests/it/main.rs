@@ -4,5 +4,6 @@ mod bytes;
 mod conformance;
 mod destinations;
 mod failures;
+mod pages;
 mod replay;
 mod support;
