@@ -294,6 +294,7 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
             );
             continue;
         }
+        let mut refused: Vec<String> = Vec::new();
         for target in targets {
             let all: Vec<_> =
                 target.events.iter().map(|i| (*i, &request.model.events[*i])).collect();
@@ -316,7 +317,10 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
             };
             let made = match make(&target.settings, &mut context) {
                 Ok(made) => made,
+                // What is wrong with a destination is told once, not for each of its outputs.
+                Err(message) if refused.contains(&message) => continue,
                 Err(message) => {
+                    refused.push(message.clone());
                     let (message, way) =
                         message.split_once('\n').unwrap_or((&message, "write another name"));
                     diags.push(spec.problem(code::MAKE, None, message).help(way));

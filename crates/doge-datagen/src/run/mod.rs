@@ -184,8 +184,9 @@ fn open(
             stream: stream.clone(),
             resume: spec.resume,
             span_ms: (program.start_ms, end_ms),
-            stop: spec.cancel.clone().unwrap_or_default(),
             meter: output.meter.clone(),
+            stop: spec.cancel.clone().unwrap_or_default(),
+            paced: false,
         };
         let opened = output.sink.open(&opening).and_then(|past| {
             if output.kind == OutputKind::Messages

@@ -88,10 +88,13 @@ pub struct Opening {
     pub resume: bool,
     /// The first and the last instant (exclusive) of the run, milliseconds since the epoch.
     pub span_ms: (i64, i64),
-    /// Set where the run is to end soon: what waits for a destination that is away then gives up.
-    pub stop: Arc<AtomicBool>,
     /// Where the sink counts what people want to watch.
     pub meter: Arc<Meter>,
+    /// Becomes true when the run is told to stop: a sink that waits for a destination that is away gives
+    /// up then.
+    pub stop: Arc<AtomicBool>,
+    /// Whether events come at a pace: what is written should leave at once, not when a batch is full.
+    pub paced: bool,
     /// What stands before the first event of a text output: the header line of CSV, else nothing. Made
     /// by the format; the sink writes it where the output is empty, and leaves it out where it appends.
     pub header: Vec<u8>,

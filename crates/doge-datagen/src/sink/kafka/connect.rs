@@ -193,6 +193,7 @@ pub struct Link {
 
 impl Link {
     fn new(brokers: &str, config: &ClientConfig, patience: Duration) -> Result<Link, SinkError> {
+        files(config)?;
         let ears = Ears::default();
         let cannot = |e: &KafkaError| {
             let reason = match e {
@@ -256,13 +257,19 @@ impl Link {
 pub fn unreachable(brokers: &str, reason: &str) -> SinkError {
     let lower = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    // What a port of another kind does to a connection differs from system to system.
+    let cut = has(&["broker transport failure", "broken pipe", "connection reset", "disconnected"]);
+    let reason = match cut && !lower.contains("ssl") {
+        true => "the connection is cut, as by a port that speaks TLS or wants a password",
+        false => reason,
+    };
     let e = SinkError::new(format!("cannot reach Kafka at {brokers}: {reason}"));
-    if has(&["no such file", "ssl.ca.location", "ssl.certificate", "ssl.key"]) {
-        e.help("check the files in `tls`")
-    } else if has(&["certificate verify failed", "unable to get", "self-signed"]) {
+    if has(&["certificate verify failed", "unable to get", "self-signed"]) {
         e.help("name the authority that signed the server's certificate: `tls: { ca: FILE }`")
             .help("and write the server's name in `brokers` as it stands in the certificate")
-    } else if has(&["authentication"]) {
+    } else if has(&["ssl.ca.location", "ssl.certificate", "ssl.key"]) {
+        e.help("check the files in `tls`: they are PEM files")
+    } else if has(&["authentication", "sasl"]) {
         e.help("check `sasl`: mechanism, user and password")
     } else if has(&["resolve"]) {
         e.help("check the host's name in `brokers`")
@@ -270,10 +277,28 @@ pub fn unreachable(brokers: &str, reason: &str) -> SinkError {
         e.help("check `brokers`, and that the server runs and can be reached from here")
     } else {
         e.help(
-            "check that the port is of the right kind: write `tls: {}` for one with TLS, `sasl` for one that \
-             wants a password, and neither for a plain one",
+            "write `tls: {}` for a port with TLS, `sasl: { user: ..., password: ... }` for one that wants a \
+             password, and neither for a plain one",
         )
     }
+}
+
+/// The files that a connection is made with, all that cannot be read.
+fn files(config: &ClientConfig) -> Result<(), SinkError> {
+    let names = ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location"];
+    let paths = names.iter().filter_map(|n| config.get(n)).filter(|p| *p != "probe");
+    let wrong: Vec<String> = paths
+        .filter_map(|path| {
+            // A folder of authorities is fine, too.
+            let error = std::fs::metadata(path).and_then(|_| std::fs::File::open(path)).err()?;
+            Some(format!("{path}: {}", crate::sink::io_reason(&error)))
+        })
+        .collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(SinkError::new(format!("cannot read {}", wrong.join("; ")))
+        .help("check the files in `tls`; paths begin where the command is run"))
 }
 
 /// An error as a short text for people.

@@ -9,6 +9,7 @@ use super::connect::{Ears, code_of, said, unreachable};
 use super::notes;
 use super::partition::partition;
 use super::topic::Plan;
+use super::topics::rights;
 use crate::format::Messages;
 use crate::sink::{Meter, SinkError, grouped};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -446,24 +447,17 @@ impl Sender {
                 .help("let the other one go on: whatever this one had committed is passed over there if it was told \
                        to resume"),
             ),
-            Some(C::TopicAuthorizationFailed) => over(
-                SinkError::new(format!("the user has no right to write to {} or {}", self.plan.place, notes::TOPIC))
-                    .help(format!(
-                        "give the right: kafka-acls.sh --bootstrap-server {} --add --allow-principal User:NAME \
-                         --producer --topic {} --topic {} --transactional-id 'doge-*'",
-                        self.brokers, self.plan.topic, notes::TOPIC
-                    )),
-            ),
-            Some(C::TransactionalIdAuthorizationFailed | C::ClusterAuthorizationFailed) => over(
-                SinkError::new(format!("the user has no right to write in transactions to {}", self.plan.place))
-                    .help(format!(
-                        "give the right: kafka-acls.sh --bootstrap-server {} --add --allow-principal User:NAME \
-                         --operation Write --operation Describe --transactional-id doge- \
-                         --resource-pattern-type prefixed",
-                        self.brokers
-                    ))
-                    .help("or write `transactions: false`, and have some events twice if the run is killed"),
-            ),
+            Some(C::TopicAuthorizationFailed) => {
+                let e = format!("the user has no right to write to {} or {}", self.plan.place, notes::TOPIC);
+                over(rights(SinkError::new(e), &self.brokers, &self.plan.topic))
+            }
+            Some(C::TransactionalIdAuthorizationFailed | C::ClusterAuthorizationFailed) => {
+                let e = format!("the user has no right to write in transactions to {}", self.plan.place);
+                over(
+                    rights(SinkError::new(e), &self.brokers, &self.plan.topic)
+                        .help("or write `transactions: false`, and have some events twice if the run is killed"),
+                )
+            }
             Some(C::InvalidTransactionTimeout) => over(
                 SinkError::new(format!(
                     "the brokers at {} do not let a transaction last {} s",

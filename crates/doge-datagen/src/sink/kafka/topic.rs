@@ -126,7 +126,8 @@ impl Topic {
         };
         if found.is_some() {
             let create = plan.create.as_ref();
-            wrong = topics::traps(&link, &plan.topic, &rules, create, opening.span_ms, false);
+            wrong =
+                topics::traps(&link, &plan.topic, &rules, create, opening.span_ms, opening.paced);
         } else if plan.create.is_none() {
             return Err(topics::missing(&link.brokers, &plan.topic));
         }

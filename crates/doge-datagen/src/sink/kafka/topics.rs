@@ -80,20 +80,36 @@ pub fn partitions(link: &Link, topic: &str) -> Result<Option<u32>, SinkError> {
     let code = found.and_then(|t| t.error()).map(RDKafkaErrorCode::from);
     match code {
         None => Ok(found.map(|t| t.partitions().len() as u32).filter(|n| *n > 0)),
-        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            Err(cannot("the user has no right to see it".into()).help(format!(
-                "give the right: kafka-acls.sh --bootstrap-server {} --add --allow-principal User:NAME --producer \
-                 --topic {topic} --transactional-id 'doge-*'",
-                link.brokers
-            )))
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            Ok(None)
         }
-        Some(RDKafkaErrorCode::InvalidTopic) => Err(cannot("this is not a name for a topic".into())
-            .help("names are letters, digits, `.`, `_` and `-`, at most 249")),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            Err(rights(cannot("the user has no right to see it".into()), &link.brokers, topic))
+        }
+        Some(RDKafkaErrorCode::InvalidTopic) => {
+            Err(cannot("this is not a name for a topic".into())
+                .help("names are letters, digits, `.`, `_` and `-`, at most 249"))
+        }
         // A topic that is being made has no leader for a moment.
-        Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(found.map(|t| t.partitions().len().max(1) as u32)),
+        Some(RDKafkaErrorCode::LeaderNotAvailable) => {
+            Ok(found.map(|t| t.partitions().len().max(1) as u32))
+        }
         Some(code) => Err(cannot(code_text(code)).help("run again when the cluster is well")),
     }
+}
+
+/// The rights that a run needs, as ways out of `e`.
+pub fn rights(e: SinkError, brokers: &str, topic: &str) -> SinkError {
+    let add =
+        format!("kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:NAME");
+    e.help(format!(
+        "give the rights: {add} --operation Read --operation Write --operation DescribeConfigs --topic {topic} --topic \
+         {}",
+        super::notes::TOPIC
+    ))
+    .help(format!(
+        "and: {add} --operation Write --operation Describe --transactional-id doge- --resource-pattern-type prefixed"
+    ))
 }
 
 /// What a topic does with records; nothing is known where the user may not ask.
