@@ -81,6 +81,7 @@ pub(super) fn check_targets(
 
 fn place(settings: &Settings) -> String {
     match (settings.text("path"), settings.text("table")) {
+        ("", _) if settings.get("topic").is_some() => format!("topic {}", settings.text("topic")),
         ("", _) => "standard output".into(),
         (path, "") => path.into(),
         (path, table) => format!("{path} table {table}"),
@@ -293,6 +294,7 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
             );
             continue;
         }
+        let mut refused: Vec<String> = Vec::new();
         for target in targets {
             let all: Vec<_> =
                 target.events.iter().map(|i| (*i, &request.model.events[*i])).collect();
@@ -309,16 +311,19 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
                 event: table.then(|| all[0].1),
                 events: &all,
                 shard: request.shard,
+                commit: spec.commit,
                 folder: request.folder,
                 shared: &mut shared,
             };
             let made = match make(&target.settings, &mut context) {
                 Ok(made) => made,
+                // What is wrong with a destination is told once, not for each of its outputs.
+                Err(message) if refused.contains(&message) => continue,
                 Err(message) => {
-                    // What stands in further lines is the way out.
-                    let (what, way) =
+                    refused.push(message.clone());
+                    let (message, way) =
                         message.split_once('\n').unwrap_or((&message, "write another name"));
-                    diags.push(spec.problem(code::MAKE, None, what).help(way));
+                    diags.push(spec.problem(code::MAKE, None, message).help(way));
                     continue;
                 }
             };

@@ -1,6 +1,7 @@
 //! What a kind of destination says about itself: its keys, what it takes, how a sink is made.
 
 use super::Sink;
+use crate::destination::Commit;
 use crate::format::Format;
 use doge_core::model::Event;
 use std::any::Any;
@@ -233,6 +234,8 @@ pub struct Context<'a> {
     pub events: &'a [(usize, &'a Event)],
     /// Shard, from 1, and number of shards.
     pub shard: (u64, u64),
+    /// How often what is written is to become final.
+    pub commit: Commit,
     /// Where relative paths of the model's own files (schemas) begin.
     pub folder: &'a Path,
     /// Things that outputs of one run share, such as the connection to a database, by a name that

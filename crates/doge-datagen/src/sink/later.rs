@@ -66,25 +66,29 @@ pub static MYSQL: SinkKind = SinkKind {
     )
 };
 
-/// `kafka`
-pub static KAFKA: SinkKind = later(
-    "kafka",
-    "topics of a Kafka cluster",
-    Takes::Records,
-    keys![
-        "brokers",
-        "topic",
-        "format",
-        "key_format",
-        "registry",
-        "create",
-        "tls",
-        "sasl",
-        "transactions",
-        "config"
-    ],
-    FILE_WAY,
-);
+/// `kafka`, in a build without its feature
+#[cfg(not(feature = "kafka"))]
+pub static KAFKA: SinkKind = SinkKind {
+    make: Make::Later("is not in this build", "build with `--features kafka`"),
+    ..later(
+        "kafka",
+        "messages in topics of a Kafka cluster",
+        Takes::Messages,
+        keys![
+            "brokers",
+            "topic",
+            "format",
+            "key_format",
+            "registry",
+            "create",
+            "tls",
+            "sasl",
+            "transactions",
+            "config"
+        ],
+        FILE_WAY,
+    )
+};
 
 /// `http`, in a build without its feature
 #[cfg(not(feature = "http"))]

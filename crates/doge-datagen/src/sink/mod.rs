@@ -11,6 +11,8 @@
 mod file;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod kind;
 mod later;
 mod meter;
@@ -56,6 +58,9 @@ pub static KINDS: &[&SinkKind] = &[
     &mysql::KIND,
     #[cfg(not(feature = "mysql"))]
     &later::MYSQL,
+    #[cfg(feature = "kafka")]
+    &kafka::KIND,
+    #[cfg(not(feature = "kafka"))]
     &later::KAFKA,
     #[cfg(feature = "http")]
     &http::KIND,

@@ -176,6 +176,7 @@ pub fn make(
         event: Some(&layout.events[0]),
         events: &[(0, &layout.events[0])],
         shard: (1, 1),
+        commit: Default::default(),
         folder: Path::new(""),
         shared,
     };
