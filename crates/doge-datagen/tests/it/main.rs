@@ -4,10 +4,10 @@ mod bytes;
 mod conformance;
 mod destinations;
 mod failures;
+mod files;
 #[cfg(feature = "http")]
 mod http;
 mod pace;
-mod files;
 mod pages;
 #[cfg(all(feature = "parquet", feature = "compression"))]
 mod readers;
