@@ -135,6 +135,11 @@ impl MessageSpec {
         if problems.is_empty() { Ok(spec) } else { Err(problems) }
     }
 
+    /// The formats, in a few words.
+    pub fn form(&self) -> String {
+        format!("{}, keys {}", self.value.name(), self.key.name())
+    }
+
     /// The schema of an event's values, for a registry; `None` for an event that goes elsewhere.
     pub fn value_schema(&self, event: usize) -> Option<SchemaText<'_>> {
         self.event(event).map(|event| event.value.text())

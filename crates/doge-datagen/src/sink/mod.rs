@@ -14,6 +14,13 @@ mod http;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod kind;
+#[cfg(not(all(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "kafka",
+    feature = "http"
+)))]
 mod later;
 mod meter;
 #[cfg(feature = "mysql")]

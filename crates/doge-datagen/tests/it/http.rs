@@ -107,6 +107,7 @@ fn try_make(settings: &Settings) -> Result<Box<dyn Sink>, String> {
             event: None,
             events: &[(0, &layout.events[0])],
             shard: (1, 1),
+            commit: Default::default(),
             folder: Path::new(""),
             shared: &mut Shared::new(),
         },

@@ -286,6 +286,7 @@ fn write(layout: &Arc<Layout>, path: &Path, format: Format, compression: &str, c
         event: Some(&layout.events[0]),
         events: &[(0, &layout.events[0])],
         shard: (1, 1),
+        commit: Default::default(),
         folder: Path::new(""),
         shared: &mut shared,
     };

@@ -80,6 +80,7 @@ impl<'s> Case<'s> {
             headers: Vec::new(),
             key: Ty { base: Base::String, nullable: false },
             emitted: true,
+            schema: Vec::new(),
         };
         let kind = KINDS.iter().find(|k| k.name == "kafka").expect("it is built in");
         let Make::Now(make) = kind.make else { panic!("kafka cannot be made") };

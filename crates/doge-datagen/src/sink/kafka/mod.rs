@@ -26,6 +26,8 @@ mod topics;
 
 use super::{Context, Identity, Key, KeyValue, Made, Make, Settings, SinkKind, Takes};
 use crate::format::{KeyFormat, MessageSpec, ValueFormat};
+#[cfg(feature = "registry")]
+use crate::registry::{RegistryConfig, SubjectNaming};
 use connect::Cluster;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -144,19 +146,22 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
             (LONGEST - LIMIT).as_secs() / 60
         ));
     }
-    let messages = MessageSpec {
-        value: match settings.get("format") {
-            Some("avro") => ValueFormat::Avro,
-            Some("protobuf") => ValueFormat::Protobuf,
-            _ => ValueFormat::Json,
-        },
-        key: match settings.get("key_format") {
-            Some("json") => KeyFormat::Json,
-            Some("avro") => KeyFormat::Avro,
-            _ => KeyFormat::String,
-        },
-        ..MessageSpec::default()
+    let value = match settings.get("format") {
+        Some("avro") => ValueFormat::Avro,
+        Some("protobuf") => ValueFormat::Protobuf,
+        _ => ValueFormat::Json,
     };
+    let key = match settings.get("key_format") {
+        Some("json") => KeyFormat::Json,
+        Some("avro") => KeyFormat::Avro,
+        _ => KeyFormat::String,
+    };
+    let messages = MessageSpec::new(value, key, "", context.events, context.folder)
+        .map_err(|problems| problems.join("; "))?;
+    #[cfg(not(feature = "registry"))]
+    if settings.has_group("registry") {
+        return Err("this build has no registry\nbuild with `--features registry`".into());
+    }
     let mut names: Vec<&str> = brokers.split(',').map(str::trim).collect();
     names.sort_unstable();
     // One connection for what is reached in one way.
@@ -200,9 +205,26 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
             .map(|(i, e)| (*i, e.name.clone(), e.headers.iter().map(|h| h.0.clone()).collect()))
             .collect(),
         messages,
+        #[cfg(feature = "registry")]
+        registry: settings.has_group("registry").then(|| registry_of(settings)),
     });
     connect::lock(&shared.plans).push(plan.clone());
     Ok(Made { sink: Box::new(Topic::new(shared, plan)), place, identity })
+}
+
+/// Where schemas are filed, and under which names.
+#[cfg(feature = "registry")]
+fn registry_of(settings: &Settings) -> (RegistryConfig, SubjectNaming) {
+    let text = |key: &str| settings.get(key).map(str::to_owned);
+    let config = RegistryConfig {
+        url: settings.text("registry.url").to_owned(),
+        user: text("registry.user"),
+        password: text("registry.password"),
+        ca: text("registry.ca").map(Into::into),
+        register: settings.flag("registry.register", true),
+        patience: None,
+    };
+    (config, SubjectNaming::of_word(settings.text("registry.subject")))
 }
 
 fn check_name(topic: &str) -> Result<(), String> {

@@ -5,7 +5,11 @@ use super::connect::{Link, lock};
 use super::notes::{self, Kept};
 use super::send::{Sender, Slip, begins_before_1970};
 use super::topics::{self, Create, Rules};
+#[cfg(feature = "registry")]
+use crate::format::SchemaIds;
 use crate::format::{MessageEncoder, MessageSpec};
+#[cfg(feature = "registry")]
+use crate::registry::{Registry, RegistryConfig, SubjectNaming};
 use crate::sink::{
     Chunk, Finished, IfExists, Mark, Note, Opening, Past, Payload, Sink, SinkError, Stream, text,
 };
@@ -37,18 +41,43 @@ pub struct Plan {
     pub events: Vec<(usize, String, Vec<String>)>,
     /// How events become messages.
     pub messages: MessageSpec,
+    /// Where their schemas are filed, if they are.
+    #[cfg(feature = "registry")]
+    pub registry: Option<(RegistryConfig, SubjectNaming)>,
 }
 
 impl Plan {
     /// What must not change from run to run.
     fn form(&self) -> String {
-        format!("{}, keys {}", self.messages.value.name(), self.messages.key.name())
+        self.messages.form()
     }
 
     /// The transactional id for a stream.
     fn id(&self, stream: &Stream) -> String {
         format!("doge-{}", notes::key(&self.topic, stream))
     }
+}
+
+/// Files the schemas of an output's events; messages then begin with their numbers.
+#[cfg(feature = "registry")]
+fn file_schemas(
+    messages: &mut MessageSpec,
+    config: &RegistryConfig,
+    naming: SubjectNaming,
+    plan: &Plan,
+) -> Result<(), SinkError> {
+    let registry = Registry::new(config)?;
+    for (event, ..) in &plan.events {
+        let mut ids = SchemaIds::default();
+        if let Some(schema) = messages.value_schema(*event) {
+            ids.value = Some(registry.id(&naming.value(&plan.topic, schema.record), schema)?);
+        }
+        if let Some(schema) = messages.key_schema(*event) {
+            ids.key = Some(registry.id(&naming.key(&plan.topic), schema)?);
+        }
+        messages.set_ids(*event, ids);
+    }
+    Ok(())
 }
 
 /// One topic.
@@ -339,7 +368,13 @@ impl Sink for Topic {
         if self.span_ms.0 <= 0 && sites.any(|s| own_time(&s)) {
             return Err(begins_before_1970(&self.plan.place, self.span_ms.0));
         }
-        let encoder = self.plan.messages.encoder(layout, events).map_err(|problems| {
+        #[cfg_attr(not(feature = "registry"), expect(unused_mut, reason = "numbers of schemas"))]
+        let mut messages = self.plan.messages.clone();
+        #[cfg(feature = "registry")]
+        if let Some((config, naming)) = &self.plan.registry {
+            file_schemas(&mut messages, config, *naming, &self.plan)?;
+        }
+        let encoder = messages.encoder(layout, events).map_err(|problems| {
             SinkError::new(format!("{}: {}", self.plan.place, problems.join("; ")))
                 .help("choose another `format`, or change the events")
         })?;
