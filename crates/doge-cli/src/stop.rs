@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
 /// The signal that came first; 0: none.
 static CAME: AtomicI32 = AtomicI32::new(0);
@@ -30,8 +32,12 @@ pub fn on_signals(cancel: &Arc<AtomicBool>, tell: impl Fn() + Send + 'static) {
             return;
         };
         std::thread::spawn(move || {
+            let mut since = None;
             for signal in signals.forever() {
-                if !first(signal) {
+                if first(signal) {
+                    since = Some(Instant::now());
+                // `timeout` sends its signal twice within a moment, and means it once.
+                } else if since.is_none_or(|t| t.elapsed() > Duration::from_millis(100)) {
                     // At once: nothing that waits for a server is waited for.
                     signal_hook::low_level::exit(128 + signal);
                 }
