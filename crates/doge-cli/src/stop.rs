@@ -27,7 +27,10 @@ pub fn on_signals(cancel: &Arc<AtomicBool>, tell: impl Fn() + Send + 'static) {
     // Without a handler a signal still ends the process; that is no reason not to run.
     #[cfg(unix)]
     {
-        use signal_hook::consts::{SIGINT, SIGTERM};
+        use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+        // With a handler, whatever it does, a file that may not grow further (`ulimit -f`) is an error of the
+        // write, which says what is safe; without one the process would be gone.
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
         let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else {
             return;
         };
