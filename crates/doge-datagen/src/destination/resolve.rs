@@ -315,7 +315,13 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
             let made = match make(&target.settings, &mut context) {
                 Ok(made) => made,
                 Err(message) => {
-                    diags.push(spec.problem(code::MAKE, None, message).help("write another name"));
+                    // A message may end with its way out.
+                    let cut = [": write ", ": leave "].iter().find_map(|w| message.find(w));
+                    let (what, way) = match cut {
+                        Some(at) => (&message[..at], &message[at + 2..]),
+                        None => (message.as_str(), "write another name"),
+                    };
+                    diags.push(spec.problem(code::MAKE, None, what).help(way));
                     continue;
                 }
             };
