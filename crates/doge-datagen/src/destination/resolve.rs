@@ -321,9 +321,15 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
                 Err(message) if refused.contains(&message) => continue,
                 Err(message) => {
                     refused.push(message.clone());
-                    let (message, way) =
-                        message.split_once('\n').unwrap_or((&message, "write another name"));
-                    diags.push(spec.problem(code::MAKE, None, message).help(way));
+                    // A message may end with its way out.
+                    let cut = [": write ", ": leave "].iter().find_map(|w| message.find(w));
+                    let (what, way) = match (message.split_once('
+'), cut) {
+                        (Some(parts), _) => parts,
+                        (None, Some(at)) => (&message[..at], &message[at + 2..]),
+                        (None, None) => (message.as_str(), "write another name"),
+                    };
+                    diags.push(spec.problem(code::MAKE, None, what).help(way));
                     continue;
                 }
             };

@@ -312,9 +312,8 @@ impl Database {
         if self.made_notes && self.users == 1 {
             self.drop_if_empty(sql::NOTES)?;
         }
-        self.run("undo the opening of", "COMMIT")?;
         self.in_transaction = false;
-        Ok(())
+        self.run("undo the opening of", "COMMIT")
     }
 
     fn drop_if_empty(&self, table: &str) -> Result<(), SinkError> {
@@ -324,10 +323,9 @@ impl Database {
         let has_row: bool = c
             .query_row(&sql, [], |row| row.get(0))
             .map_err(|e| explain("undo the opening of", &self.place(), &e))?;
-        if has_row {
-            Ok(())
-        } else {
-            self.run("undo the opening of", &format!("DROP TABLE {name}"))
+        match has_row {
+            true => Ok(()),
+            false => self.run("undo the opening of", &format!("DROP TABLE {name}")),
         }
     }
 
@@ -707,7 +705,6 @@ impl Sink for Table {
     fn commit(&mut self, upto: Position) -> Result<Option<Position>, SinkError> {
         let shared = self.database.clone();
         let mut database = lock(&shared);
-        self.settle(&database);
         database.commit()?;
         self.settle(&database);
         self.committed = self.written;
@@ -738,7 +735,7 @@ impl Sink for Table {
             self.settle(&database);
             database.rollback();
             if database.commits == 0 && !self.resumed {
-                // Nothing can be done where this fails: an empty table and a note that says so stay.
+                // Where this fails an empty table and a note that says so stay.
                 let _ = database.undo(&self.undo, &self.key);
                 database.rollback();
             }

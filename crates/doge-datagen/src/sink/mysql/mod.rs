@@ -236,6 +236,44 @@ impl MySql {
         self.with("write the note of", |c| c.exec_drop(sql, (&key, note)))
     }
 
+    /// Makes what is missing and writes the note.
+    fn make_tables(&mut self, note: &str) -> Result<(), Trouble> {
+        let held = self.lock(OPENING, Duration::from_secs(10))?;
+        if held.is_some() {
+            let e =
+                SinkError::new(format!("cannot open {}: another run is being opened", self.place));
+            return Err(Trouble::Held(e.help("run again")));
+        }
+        if let Some(sql) = self.missing.take() {
+            self.run("make", &sql)?;
+            self.made.push(self.name(&self.table));
+        }
+        if !self.has_notes()? {
+            let notes = self.name(NOTES);
+            let sql = format!(
+                "CREATE TABLE {notes} (place VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
+                 PRIMARY KEY, note LONGTEXT) ENGINE = InnoDB CHARACTER SET utf8mb4"
+            );
+            self.run("make the notes of", &sql)?;
+            self.made.push(notes);
+        }
+        self.put_note(note)?;
+        self.with("open", |c| c.exec_drop("DO RELEASE_LOCK(?)", (OPENING,)))
+    }
+
+    /// Drops the tables that were made, as far as they are empty.
+    fn drop_made(&mut self) -> Result<(), Trouble> {
+        for name in std::mem::take(&mut self.made) {
+            // Not if somebody has put something in meanwhile.
+            let sql = format!("SELECT EXISTS (SELECT 1 FROM {name})");
+            let rows: Option<bool> = self.with("undo", |c| c.query_first(sql))?;
+            if rows == Some(false) {
+                self.run("undo", &format!("DROP TABLE {name}"))?;
+            }
+        }
+        Ok(())
+    }
+
     fn load(&mut self, rows: &Arc<Vec<u8>>, count: u64) -> Result<(), Trouble> {
         let columns: Vec<String> = self.columns.iter().map(|(name, _)| quoted(name)).collect();
         let sql = format!(
@@ -340,27 +378,12 @@ impl Driver for MySql {
     }
 
     fn make_ready(&mut self, note: &str) -> Result<(), Trouble> {
-        let held = self.lock(OPENING, Duration::from_secs(10))?;
-        if held.is_some() {
-            let e =
-                SinkError::new(format!("cannot open {}: another run is being opened", self.place));
-            return Err(Trouble::Held(e.help("run again")));
+        let done = self.make_tables(note);
+        if done.is_err() {
+            // Here a table that is made is there at once, whatever follows.
+            let _ = self.drop_made();
         }
-        if let Some(sql) = self.missing.take() {
-            self.run("make", &sql)?;
-            self.made.push(self.name(&self.table));
-        }
-        if !self.has_notes()? {
-            let notes = self.name(NOTES);
-            let sql = format!(
-                "CREATE TABLE {notes} (place VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
-                 PRIMARY KEY, note LONGTEXT) ENGINE = InnoDB CHARACTER SET utf8mb4"
-            );
-            self.run("make the notes of", &sql)?;
-            self.made.push(notes);
-        }
-        self.put_note(note)?;
-        self.with("open", |c| c.exec_drop("DO RELEASE_LOCK(?)", (OPENING,)))
+        done
     }
 
     fn undo(&mut self, old: Option<&str>) -> Result<(), Trouble> {
@@ -373,15 +396,7 @@ impl Driver for MySql {
                 self.with("undo", |c| c.exec_drop(sql, (&key,)))?;
             }
         }
-        for name in std::mem::take(&mut self.made) {
-            // Not if somebody has put something in meanwhile.
-            let sql = format!("SELECT EXISTS (SELECT 1 FROM {name})");
-            let rows: Option<bool> = self.with("undo", |c| c.query_first(sql))?;
-            if rows == Some(false) {
-                self.run("undo", &format!("DROP TABLE {name}"))?;
-            }
-        }
-        Ok(())
+        self.drop_made()
     }
 
     fn note(&mut self) -> Result<Option<String>, Trouble> {

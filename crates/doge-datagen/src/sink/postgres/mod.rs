@@ -190,35 +190,25 @@ impl Postgres {
             let parts = [(number >> 32) as u32, number as u32];
             let holder =
                 link.wait(link.client.query_opt(sql, &[&parts[0], &parts[1]])).map_err(fail)?;
-            let Some(holder) = holder else { continue };
-            let (pid, name, host): (i32, String, String) =
-                (holder.get(0), holder.get(1), holder.get(2));
-            if pid == before && name == self.application() {
+            // It may have let go meanwhile.
+            let (pid, name, host): (i32, String, String) = match holder {
+                Some(row) => (row.get(0), row.get(1), row.get(2)),
+                None => (0, String::new(), String::new()),
+            };
+            if pid != 0 && pid == before && name == self.address.application() {
                 // This run's own session, which the server has not missed yet.
                 let end = "SELECT pg_terminate_backend($1)";
                 link.wait(link.client.query_one(end, &[&pid])).map_err(fail)?;
             } else if begun.elapsed() >= wait {
                 let from = if host.is_empty() { String::new() } else { format!(" from {host}") };
-                let name = if name.is_empty() {
-                    "without a name".to_owned()
-                } else {
-                    format!("\"{name}\"")
-                };
+                let e =
+                    format!("another run writes to {}: session {pid} \"{name}\"{from}", self.place);
                 return Err(Trouble::Held(
-                    SinkError::new(format!(
-                        "another run writes to {}: session {pid} {name}{from}",
-                        self.place
-                    ))
-                    .help("let it end, or end it, and run again"),
+                    SinkError::new(e).help("let it end, or end it, and run again"),
                 ));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-    }
-
-    /// How this process calls itself.
-    fn application(&self) -> String {
-        self.address.application().to_owned()
     }
 
     /// The note under the table's key and those of its other shards. The table of notes exists.

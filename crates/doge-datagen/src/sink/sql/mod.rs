@@ -9,6 +9,7 @@
 //! Not here: SQL, types of columns, and `sqlite`, which has no server to lose and one transaction for all
 //! tables; it shares names, notes and columns' mismatches.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod name;
 mod notes;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
