@@ -169,7 +169,8 @@ impl Soak {
                 2 => {
                     let mut child = run.doge(&["--resume"], None)?;
                     std::thread::sleep(moment);
-                    let server = if moment.as_millis().is_multiple_of(2) { "kafka" } else { "postgres" };
+                    let server =
+                        if moment.as_millis().is_multiple_of(2) { "kafka" } else { "postgres" };
                     service(&["kill", server])?;
                     service(&["up", server])?;
                     let status = child.wait().map_err(|e| e.to_string())?;
