@@ -30,6 +30,7 @@ pub struct AvroSchema {
 }
 
 /// A piece of a datum.
+#[cfg_attr(not(feature = "avro"), expect(dead_code, reason = "for schemas of one's own"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
     /// These bytes.
@@ -48,6 +49,7 @@ enum Item {
 }
 
 /// The types that values may have outside.
+#[cfg_attr(not(feature = "avro"), expect(dead_code, reason = "for schemas of one's own"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outside {
     /// 64 bits: ints, and milliseconds of timestamps.

@@ -49,6 +49,7 @@ enum Item {
 }
 
 /// The types that values may have outside.
+#[cfg_attr(not(feature = "protobuf"), expect(dead_code, reason = "for schemas of one's own"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outside {
     /// `int64`

@@ -209,7 +209,8 @@ fn own(
         #[cfg(feature = "protobuf")]
         "protobuf" => ProtobufSchema::external(&file, event).map(ValueSchema::Protobuf),
         other => {
-            let message = format!("this build cannot read {} as {other}", file.display());
+            let (file, name) = (file.display(), &event.name);
+            let message = format!("this build cannot read {file}, the {other} schema of {name}");
             Err(vec![Problem::new(message).help(format!("build with `--features {other}`"))])
         }
     }

@@ -89,3 +89,63 @@ fn messages_are_what_the_schema_says() {
     assert!(batch.len() > 2000);
     check(&batch);
 }
+
+/// A schema file for the event `plain` of the model, whose fields are user_id, balance and rate.
+fn own(text: &str) -> Result<ProtobufSchema, Vec<String>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("own.proto");
+    std::fs::write(&file, text).expect("a file");
+    ProtobufSchema::external(&file, &events(MODEL).layout.events[1])
+        .map_err(|all| all.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_schema_of_ones_own_is_filled_by_name() {
+    let batch = events(MODEL);
+    let schema = own("syntax = \"proto2\"; package x.y; message Other { optional int32 n = 1; }
+        message Plain { required double rate = 300; optional sint64 balance = 2; optional sfixed64 user_id = 7; repeated string more = 9; }")
+    .expect("it fits");
+    assert_eq!((schema.name.as_str(), schema.message_index()), ("x.y.Plain", vec![2, 2]));
+    let parsed = descriptor(&schema);
+    let encoder = ProtobufEncoder::values(&batch.layout, |event| (event == 1).then_some(&schema))
+        .expect("fits");
+    let mut block = TextBlock::default();
+    let mut buffer = String::new();
+    let mut seen = 0;
+    for event in batch.events().filter(|event| event.site().event == 1) {
+        block.clear();
+        encoder.record(event.time_ms, event.record(), &mut block).expect("a message");
+        let read = DynamicMessage::decode(parsed.clone(), &block[..]).expect("a message");
+        for (n, name) in ["user_id", "balance", "rate"].into_iter().enumerate() {
+            let wanted = match event.value(&event.site().fields[n], &mut buffer) {
+                V::Int(v) => P::I64(v),
+                V::Double(v) => P::F64(v),
+                other => panic!("{other:?}"),
+            };
+            assert!(read.has_field_by_name(name));
+            assert_eq!(*read.get_field_by_name(name).expect("the field"), wanted);
+        }
+        seen += 1;
+    }
+    assert!(seen > 1000);
+}
+
+#[test]
+fn all_mismatches_are_told_at_once() {
+    let problems = own(
+        "syntax = \"proto3\"; message M { string balance = 1; oneof o { int64 user_id = 2; } }",
+    )
+    .expect_err("nothing fits");
+    assert_eq!(
+        problems,
+        [
+            "`user_id` belongs to the oneof `o`, of which a message has one at most (take it out of the oneof)",
+            "`balance` is an int in the model and string in the schema (make it int64)",
+            "it has no field `rate` (take it out of `fields`, or add it to the schema)",
+        ]
+    );
+    let two = "syntax = \"proto3\"; message A { } message B { }";
+    for (text, wanted) in [("nonsense", "no Protobuf schema"), (two, "the messages A, B")] {
+        assert!(own(text).expect_err("none")[0].contains(wanted));
+    }
+}
