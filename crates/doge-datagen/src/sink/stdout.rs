@@ -13,7 +13,8 @@ use std::io::Write;
 pub static KIND: SinkKind = SinkKind {
     name: "stdout",
     summary: "text to standard output",
-    keys: &[Key::optional("format", KeyValue::Format(&[Format::Jsonl, Format::Csv]))],
+    keys: &[Key::optional("format", KeyValue::Format(&[Format::Jsonl, Format::Csv]))
+        .doc("What is written. Default: `jsonl`.")],
     takes: Takes::Text,
     keeps: false,
     resumable: false,

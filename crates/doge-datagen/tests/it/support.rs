@@ -190,7 +190,7 @@ pub fn stream(seed: u64) -> Arc<Stream> {
     );
     let model = ModelText { name: "m.yaml".into(), text };
     let spec = RunSpec { model, ..RunSpec::default() };
-    Arc::new(Stream::of(&prepare(&spec).expect("the model is right")))
+    Arc::new(Stream::of(&prepare(&spec).expect("the model is right"), None))
 }
 
 /// What every run tells a sink of text.
