@@ -157,9 +157,9 @@ fn batches(rows: u64) -> Vec<RecordBatch> {
     let one = |from: u64| {
         let all = || from..(from + BLOCK).min(rows);
         let ints = |f: &dyn Fn(u64) -> i64| Arc::new(all().map(f).collect::<Int64Array>());
-        let times = all().map(time).collect::<TimestampMillisecondArray>().with_timezone("UTC");
+        let times = TimestampMillisecondArray::from_iter_values(all().map(time));
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(times),
+            Arc::new(times.with_timezone("UTC")),
             ints(&|n| id(n) as i64),
             ints(&amount),
             ints(&balance),
