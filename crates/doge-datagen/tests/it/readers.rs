@@ -12,8 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
-const PACKAGES: [&str; 5] =
-    ["pyarrow==26.0.1", "duckdb==2.0.1", "polars==2.1.0", "fastavro==1.13.1", "zstandard==0.25.0"];
+const PACKAGES: [&str; 6] = [
+    "pyarrow==26.0.1",
+    "duckdb==2.0.1",
+    "polars==2.1.0",
+    "fastavro==1.13.1",
+    "zstandard==0.25.0",
+    "backports.zstd==1.8.0",
+];
 
 /// The Python that has the readers; `None`, with a word about it, where they cannot be had.
 fn readers() -> Option<&'static Path> {
@@ -26,7 +32,7 @@ fn readers() -> Option<&'static Path> {
         let quiet = |command: &mut Command| {
             command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
         };
-        let imports = "import pyarrow,duckdb,polars,fastavro,zstandard";
+        let imports = "import pyarrow,duckdb,polars,fastavro,zstandard,backports.zstd";
         let works = |python: &Path| quiet(Command::new(python).args(["-c", imports]));
         if !works(&python) {
             let made = quiet(Command::new("python3").args(["-m", "venv"]).arg(&folder))
