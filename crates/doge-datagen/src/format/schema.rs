@@ -84,6 +84,15 @@ pub(super) enum ValueSchema {
     Protobuf(ProtobufSchema),
 }
 
+/// The Avro schema of an event's values: the event's own, else derived from its fields.
+#[cfg(feature = "avro")]
+pub(crate) fn avro(event: &Event, folder: &Path) -> Result<AvroSchema, Vec<String>> {
+    match ValueSchema::of(ValueFormat::Avro, event, "", folder)? {
+        ValueSchema::Avro(schema) => Ok(schema),
+        _ => AvroSchema::of_event(event, ""),
+    }
+}
+
 /// The schema of a key.
 #[derive(Clone, Debug)]
 pub(super) enum KeySchema {

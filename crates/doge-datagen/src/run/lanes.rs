@@ -19,6 +19,8 @@ use std::time::Instant;
 const CHUNK_BYTES: usize = (1 << 18) - (1 << 13);
 /// Records of a chunk.
 const CHUNK_EVENTS: u64 = 4096;
+/// Words of records that end a chunk: long texts must not fill the memory.
+const CHUNK_WORDS: usize = 1 << 19;
 /// Chunks that wait for a sink.
 const QUEUE: usize = 4;
 
@@ -328,6 +330,8 @@ struct Filling {
     state: EncoderState,
     block: TextBlock,
     batch: Option<EventBatch>,
+    /// Words in the batch.
+    words: usize,
     messages: Messages,
     encoding: Option<Box<dyn Any + Send>>,
     events: u64,
@@ -368,6 +372,7 @@ impl Filler {
             state: EncoderState::default(),
             block: TextBlock::default(),
             batch: None,
+            words: 0,
             events: 0,
             last: (0, 0, 0),
         };
@@ -474,7 +479,8 @@ impl Filler {
                         batch.push(run.time_ms, record);
                         filling.events += 1;
                         filling.last = (run.time_ms, record[0], record[1]);
-                        if filling.events >= lanes.most[lane] {
+                        filling.words += record.len();
+                        if filling.events >= lanes.most[lane] || filling.words >= CHUNK_WORDS {
                             filling.flush(lanes, layout, lane, out);
                         }
                     }
@@ -559,7 +565,7 @@ impl Filling {
         let (time_ms, head, second) = self.last;
         let chunk =
             Chunk { payload, events: self.events, last: layout.position(time_ms, head, second) };
-        self.events = 0;
+        (self.events, self.words) = (0, 0);
         out(lane, Parcel::Chunk(chunk));
     }
 }

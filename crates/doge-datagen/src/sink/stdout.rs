@@ -14,7 +14,7 @@ pub static KIND: SinkKind = SinkKind {
     name: "stdout",
     summary: "text to standard output",
     keys: &[Key::optional("format", KeyValue::Format(&[Format::Jsonl, Format::Csv]))
-        .doc("What the events are written as (`jsonl`).")],
+        .doc("What is written. Default: `jsonl`.")],
     takes: Takes::Text,
     keeps: false,
     resumable: false,

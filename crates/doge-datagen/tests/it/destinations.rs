@@ -350,7 +350,7 @@ fn wrong_sinks() {
         ),
         (
             "  s: { file: { path: \"s3://b/{event}.parquet\" } }",
-            "E0705 `s3://` is an object store",
+            "E0705 `s3://` is an object store, and those are not supported",
             "local path",
         ),
         (

@@ -91,6 +91,7 @@ pub fn whole_events(bytes: &[u8], format: TextFormat, most: u64) -> (usize, u64)
 
 /// Bytes and number of the events at the start of `bytes`, which begin with an event, up to the first
 /// one that ends at `least` bytes or later.
+#[cfg(feature = "compression")]
 pub fn events_over(bytes: &[u8], format: TextFormat, least: usize) -> (usize, u64) {
     let (mut end, mut events, mut quoted) = (0, 0, false);
     for (i, b) in bytes.iter().enumerate() {
@@ -139,12 +140,19 @@ mod tests {
     #[test]
     fn ends_of_events() {
         let csv = b"1,\"a\nb\"\n2,\"\"\"\n\"\n3,x\n4,\"half\n";
-        assert_eq!(whole_events(csv, TextFormat::Csv, u64::MAX), (21, 3));
-        assert_eq!(whole_events(csv, TextFormat::Csv, 2), (17, 2));
-        assert_eq!(events_over(csv, TextFormat::Csv, 1), (8, 1));
-        assert_eq!(events_over(csv, TextFormat::Csv, 9), (17, 2));
+        assert_eq!(whole_events(csv, TextFormat::Csv, u64::MAX), (20, 3));
+        assert_eq!(whole_events(csv, TextFormat::Csv, 2), (16, 2));
         let json = b"{\"a\":\"\\\"\"}\n{}\n{";
         assert_eq!(whole_events(json, TextFormat::Jsonl, u64::MAX), (14, 2));
+    }
+
+    #[cfg(feature = "compression")]
+    #[test]
+    fn the_first_end_behind_some_bytes() {
+        let csv = b"1,\"a\nb\"\n2,\"\"\"\n\"\n3,x\n4,\"half\n";
+        assert_eq!(events_over(csv, TextFormat::Csv, 1), (8, 1));
+        assert_eq!(events_over(csv, TextFormat::Csv, 9), (16, 2));
+        let json = b"{\"a\":\"\\\"\"}\n{}\n{";
         assert_eq!(events_over(json, TextFormat::Jsonl, 11), (11, 1));
         assert_eq!(events_over(json, TextFormat::Jsonl, 12), (14, 2));
     }

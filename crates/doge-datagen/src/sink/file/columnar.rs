@@ -204,7 +204,9 @@ impl Body for Columnar {
         let mut ends = Vec::new();
         let (mut rows, mut bytes) = (0, self.block_bytes);
         let mut room = self.room();
-        if self.texts {
+        let all: u64 = batch.runs().map(|run| 8 * run.words.len() as u64).sum();
+        let fits = batch.len() <= room && bytes + all < BLOCK_BYTES;
+        if self.texts && !fits {
             for event in batch.events() {
                 rows += 1;
                 bytes += 8 * event.record().len() as u64;

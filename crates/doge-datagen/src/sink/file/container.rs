@@ -8,8 +8,10 @@
 use super::body::{Body, Events, Put};
 use crate::format::TextBlock;
 use crate::format::avro::{AvroEncoder, AvroSchema};
+use crate::format::schema;
 use crate::sink::{Opening, SinkError};
 use doge_core::model::Event;
+use std::path::Path;
 
 /// Bytes of data that end a block.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -70,13 +72,19 @@ pub struct Container {
 }
 
 impl Container {
-    /// A body for files of this event, which has this index in the model.
+    /// A body for files of this event, which has this index in the model. A schema of its own is in
+    /// `folder`.
     ///
     /// # Errors
     /// Avro cannot hold such an event.
-    pub fn new(codec: Codec, index: usize, event: &Event) -> Result<Container, String> {
-        let schema = AvroSchema::of_event(event, "").map_err(|problems| {
-            format!("{}\nrename them in the model, or write to `.jsonl`", problems.join("; "))
+    pub fn new(
+        codec: Codec,
+        index: usize,
+        event: &Event,
+        folder: &Path,
+    ) -> Result<Container, String> {
+        let schema = schema::avro(event, folder).map_err(|problems| {
+            format!("{}\nchange the model, or write to `.jsonl`", problems.join("; "))
         })?;
         Ok(Container {
             codec,

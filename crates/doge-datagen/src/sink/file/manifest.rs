@@ -75,8 +75,8 @@ impl Manifest {
             Err(e) => return Err(SinkError::io("read", &self.place(), &e)),
         };
         let mut json: Json = serde_json::from_str(&text).map_err(|e| self.bad(&e.to_string()))?;
-        match (json["doge"] == json!(1), json["outputs"].take()) {
-            (true, Json::Object(outputs)) => Ok(outputs),
+        match (json["doge"] == json!(1), json.get_mut("outputs").map(Json::take)) {
+            (true, Some(Json::Object(outputs))) => Ok(outputs),
             _ => Err(self.bad("it is not a manifest of this version")),
         }
     }

@@ -188,7 +188,7 @@ fn body(
             "zstd" => container::Codec::Zstandard,
             other => return Err(not_built(other, "compression")),
         };
-        return Ok(Box::new(container::Container::new(codec, *index, event)?));
+        return Ok(Box::new(container::Container::new(codec, *index, event, context.folder)?));
     }
     let _ = context;
     let feature = if format == Format::Avro { "avro" } else { "parquet" };

@@ -5,7 +5,9 @@
 //! on how events arrive, a file that was cut between two of them is whole, and a file can be added to.
 //! `gzip`, `zstd` and the readers of others take such a chain for one text (RFC 1952, 2.2; RFC 8878, 3).
 
-use super::body::{Body, Events, Put, events_over};
+#[cfg(feature = "compression")]
+use super::body::events_over;
+use super::body::{Body, Events, Put};
 use crate::format::TextFormat;
 use crate::sink::{Opening, SinkError};
 use std::fs::File;
