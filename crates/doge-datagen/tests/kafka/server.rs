@@ -103,7 +103,7 @@ pub fn opening(seed: u64, resume: bool) -> Opening {
     let prepared = prepare(&spec).unwrap_or_else(|e| panic!("{}", e.render(false)));
     let start = super::rules::time_of(0);
     Opening {
-        stream: Arc::new(Stream::of(&prepared)),
+        stream: Arc::new(Stream::of(&prepared, None)),
         resume,
         span_ms: (start, start + 86_400_000),
         ..Opening::default()
