@@ -36,7 +36,7 @@ fn model(brokers: &str, topic: &str, ticks: u64) -> RunSpec {
 subjects:
   user:
     count: 10000
-    attributes: {{ balance: uniform(0, 999) }}
+    attributes: {{ balance: 'uniform(0, 999)' }}
     states:
       a: {{ transitions: {{ pay: {{ probability: 10%, set: {{ balance: balance + 1 }}, emit: trx }} }} }}
 events:
