@@ -163,6 +163,8 @@ pub struct Event {
     pub headers: Vec<(String, Ty)>,
     /// Type of the key.
     pub key: Ty,
+    /// Files of schemas of its own, by language (`avro`, `protobuf`), relative to the model's file.
+    pub schema: Vec<(String, String)>,
     /// Whether a transition emits it. One that none emits has no types and goes nowhere.
     pub emitted: bool,
 }

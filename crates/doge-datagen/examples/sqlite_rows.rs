@@ -36,6 +36,7 @@ fn layout() -> Arc<Layout> {
             leaves: columns.iter().map(|c| Leaf { column: c.0.into(), ty: Ty::of(c.1) }).collect(),
             headers: Vec::new(),
             key: Ty::of(Base::String),
+            schema: Vec::new(),
             emitted: true,
         }],
         selected: vec![true],

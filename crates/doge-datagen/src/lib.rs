@@ -5,6 +5,8 @@ pub use doge_core as core;
 pub mod destination;
 pub mod error;
 pub mod format;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod report;
 pub mod run;
 pub mod sink;

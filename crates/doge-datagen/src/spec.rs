@@ -268,7 +268,13 @@ pub fn prepare(run: &RunSpec) -> Result<Prepared, Error> {
         diags.extend(problems);
     })
     .map_err(|diagnostics| failed(&source, diagnostics))?;
-    let (model, warnings) = (loaded.model, loaded.warnings);
+    let (model, mut warnings) = (loaded.model, loaded.warnings);
+    let folder = Path::new(&run.model.name).parent().unwrap_or(Path::new(""));
+    crate::format::schema::check(&loaded.spec, &model, folder, &mut warnings);
+    if warnings.has_errors() {
+        warnings.sort();
+        return Err(failed(&source, warnings));
+    }
     let mut usage = Diagnostics::default();
     let selected = select_events(&model, &run.events, &mut usage);
     let shard = run.shard.unwrap_or((1, 1));

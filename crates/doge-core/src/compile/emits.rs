@@ -142,6 +142,8 @@ impl Compiler<'_> {
             events.list.into_iter().zip(by_event).zip(&self.spec.events)
         {
             let name = spec.name.value.clone();
+            let files = spec.schema.iter();
+            let schema: Vec<_> = files.map(|(k, v)| (k.value.clone(), v.value.clone())).collect();
             self.problems(&name, &mut emissions);
             let sharing: BTreeSet<usize> = emissions.iter().map(|e| e.population).collect();
             if info.key_is_id && sharing.len() > 1 {
@@ -164,6 +166,7 @@ impl Compiler<'_> {
                     leaves: Vec::new(),
                     headers: Vec::new(),
                     key: Ty::of(Base::String),
+                    schema: schema.clone(),
                     emitted: false,
                 });
                 continue;
@@ -176,6 +179,7 @@ impl Compiler<'_> {
                     leaves: Vec::new(),
                     headers: Vec::new(),
                     key: Ty::of(Base::String),
+                    schema: schema.clone(),
                     emitted: true,
                 });
                 continue;
@@ -197,6 +201,7 @@ impl Compiler<'_> {
                     .map(|((n, _), ty)| (n.value.clone(), *ty))
                     .collect(),
                 key: all[0],
+                schema,
                 emitted: true,
             });
         }

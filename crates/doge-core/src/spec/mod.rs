@@ -196,6 +196,8 @@ pub struct EventSpec {
     pub headers: Vec<(Spanned<String>, ExprSource)>,
     /// `fields` in file order.
     pub fields: Vec<FieldSpec>,
+    /// `schema`: languages (`avro`, `protobuf`) and files, relative to the model's.
+    pub schema: Vec<(Spanned<String>, Spanned<String>)>,
 }
 
 /// One field of an event: an expression, or a record of fields.

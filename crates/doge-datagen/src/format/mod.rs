@@ -1,10 +1,14 @@
 //! Formats: pure functions from a slice of the ordered events to bytes. Any worker may call them.
 
+pub mod avro;
 mod digits;
+mod fetch;
 mod message;
 mod pen;
 mod plan;
+pub mod protobuf;
 mod record;
+pub mod schema;
 mod text;
 
 pub use message::{Message, MessageEncoder, Messages, MessagesMade};
@@ -93,6 +97,21 @@ impl TextBlock {
         }
         self.bytes[self.len..end].copy_from_slice(bytes);
         self.len = end;
+    }
+
+    /// Memory with room for `more` bytes behind what it holds, and where those begin.
+    #[inline]
+    pub(crate) fn room(&mut self, more: usize) -> (usize, &mut [u8]) {
+        if self.bytes.len() < self.len + more {
+            self.grow(more);
+        }
+        (self.len, &mut self.bytes)
+    }
+
+    /// What was written into [`TextBlock::room`] counts, up to `end`.
+    #[inline]
+    pub(crate) fn set_len(&mut self, end: usize) {
+        self.len = end.min(self.bytes.len());
     }
 
     /// Drops what is behind the first `len` bytes.

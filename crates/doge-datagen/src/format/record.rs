@@ -7,12 +7,18 @@
 //! Not here: how a value becomes bytes (the formats), the numbers of schemas (the registry), topics and
 //! partitions (sinks).
 
+use super::avro::AvroEncoder;
+use super::fetch::Nullness;
 use super::plan::{Manner, What};
+use super::protobuf::ProtobufEncoder;
+use super::schema::{KeySchema, SchemaText, ValueSchema};
 use super::text::{EncoderState, TextEncoder};
 use super::{Message, MessageEncoder, Messages, MessagesMade, TextBlock};
 use doge_core::batch::{Cell, Column, LOCAL_BITS, Layout, Run, SITE_BITS, Site};
+use doge_core::model::Event;
 use doge_core::value::Value;
 use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What values are.
@@ -71,18 +77,86 @@ pub struct SchemaIds {
 }
 
 /// How events become messages.
-#[derive(Clone, Debug, Default)]
+///
+/// ```text
+/// let mut spec = MessageSpec::new(ValueFormat::Avro, KeyFormat::String, "", events, folder)?;
+/// for event in indexes {                              // where there is a registry
+///     let value = registry.id(subject, spec.value_schema(event)?)?;
+///     spec.set_ids(event, SchemaIds { value: Some(value), key: None });
+/// }
+/// let encoder = spec.encoder(&layout, &marks)?;
+/// ```
+#[derive(Clone, Debug)]
 pub struct MessageSpec {
-    /// What values are.
-    pub value: ValueFormat,
-    /// What keys are.
-    pub key: KeyFormat,
-    /// The numbers of schemas, by index of the event in the model; empty: no registry.
-    pub ids: Vec<SchemaIds>,
+    value: ValueFormat,
+    key: KeyFormat,
+    /// By index of the event in the model.
+    events: Vec<Option<EventSpec>>,
+}
+
+/// What is known of an event.
+#[derive(Clone, Debug)]
+struct EventSpec {
+    value: ValueSchema,
+    key: Option<KeySchema>,
+    ids: SchemaIds,
 }
 
 impl MessageSpec {
-    /// The encoder for the events marked in `events`.
+    /// The messages of these events (with their indexes in the model). Schemas are derived from the
+    /// fields, or read from the files that the events name, relative to `folder`. `namespace` is that of
+    /// derived schemas: Avro's namespace, Protobuf's package; empty for none.
+    ///
+    /// # Errors
+    /// All problems, a sentence each: of files of schemas, and of names that a schema language does not
+    /// allow.
+    pub fn new(
+        value: ValueFormat,
+        key: KeyFormat,
+        namespace: &str,
+        events: &[(usize, &Event)],
+        folder: &Path,
+    ) -> Result<MessageSpec, Vec<String>> {
+        let mut spec = MessageSpec { value, key, events: Vec::new() };
+        let mut problems = Vec::new();
+        for (index, event) in events {
+            if spec.events.len() <= *index {
+                spec.events.resize(index + 1, None);
+            }
+            match ValueSchema::of(value, event, namespace, folder) {
+                Ok(value) => {
+                    let ids = SchemaIds::default();
+                    spec.events[*index] =
+                        Some(EventSpec { value, key: KeySchema::of(key, event), ids });
+                }
+                Err(all) => problems.extend(all),
+            }
+        }
+        if problems.is_empty() { Ok(spec) } else { Err(problems) }
+    }
+
+    /// The schema of an event's values, for a registry; `None` for an event that goes elsewhere.
+    pub fn value_schema(&self, event: usize) -> Option<SchemaText<'_>> {
+        self.event(event).map(|event| event.value.text())
+    }
+
+    /// The schema of an event's keys, for a registry; `None` for keys that are plain text.
+    pub fn key_schema(&self, event: usize) -> Option<SchemaText<'_>> {
+        self.event(event)?.key.as_ref().map(KeySchema::text)
+    }
+
+    /// Says under which numbers a registry knows an event's schemas: messages will begin with them.
+    pub fn set_ids(&mut self, event: usize, ids: SchemaIds) {
+        if let Some(Some(event)) = self.events.get_mut(event) {
+            event.ids = ids;
+        }
+    }
+
+    fn event(&self, event: usize) -> Option<&EventSpec> {
+        self.events.get(event)?.as_ref()
+    }
+
+    /// The encoder for the events marked in `events`, which are among those of [`MessageSpec::new`].
     ///
     /// # Errors
     /// What cannot be carried, by type: a sentence for each event and field.
@@ -91,12 +165,23 @@ impl MessageSpec {
         layout: &Arc<Layout>,
         events: &[bool],
     ) -> Result<Arc<dyn MessageEncoder>, Vec<String>> {
-        let ids = |event: usize| self.ids.get(event).copied().unwrap_or_default();
+        let marked = |event: usize| self.event(event).filter(|_| events[event]);
         let value = match self.value {
             ValueFormat::Json => Part::text(layout, Manner::Json, |site| {
                 events[site.event].then_some(What::JsonValue)
             }),
-            other => return Err(vec![format!("values as {} are not in this build", other.name())]),
+            ValueFormat::Avro => {
+                Part::Avro(AvroEncoder::values(layout, |event| match &marked(event)?.value {
+                    ValueSchema::Avro(schema) => Some(schema),
+                    _ => None,
+                })?)
+            }
+            ValueFormat::Protobuf => Part::Protobuf(ProtobufEncoder::values(layout, |event| {
+                match &marked(event)?.value {
+                    ValueSchema::Protobuf(schema) => Some(schema),
+                    _ => None,
+                }
+            })?),
         };
         let key = match self.key {
             KeyFormat::String => Part::text(layout, Manner::Plain, |site| {
@@ -105,7 +190,12 @@ impl MessageSpec {
             KeyFormat::Json => Part::text(layout, Manner::Json, |site| {
                 events[site.event].then_some(What::Json(&site.key))
             }),
-            other => return Err(vec![format!("keys as {} are not in this build", other.name())]),
+            KeyFormat::Avro => {
+                Part::Avro(AvroEncoder::keys(layout, |event| match &marked(event)?.key {
+                    Some(KeySchema::Avro(schema)) => Some(schema),
+                    _ => None,
+                })?)
+            }
         };
         let most = layout.sites.iter().filter(|s| events[s.event]).map(|s| s.headers.len()).max();
         let headers = (0..most.unwrap_or(0)).map(|n| {
@@ -117,8 +207,8 @@ impl MessageSpec {
         let site = |site: &Site| SitePlan {
             event: site.event as u32,
             population: site.population as u32,
-            value: prefix(ids(site.event).value),
-            key: prefix(ids(site.event).key),
+            value: self.event(site.event).map_or_else(Vec::new, EventSpec::before_value),
+            key: prefix(self.event(site.event).and_then(|event| event.ids.key)),
             key_null: Nullness::of(&site.key),
             headers: site.headers.iter().map(Nullness::of).collect(),
             time: Time::of(&site.time),
@@ -129,6 +219,17 @@ impl MessageSpec {
             headers: headers.collect(),
             sites: layout.sites.iter().map(|s| events[s.event].then(|| site(s))).collect(),
         }))
+    }
+}
+
+impl EventSpec {
+    /// What stands before a value.
+    fn before_value(&self) -> Vec<u8> {
+        let mut out = prefix(self.ids.value);
+        if let (false, ValueSchema::Protobuf(schema)) = (out.is_empty(), &self.value) {
+            out.extend(schema.message_index());
+        }
+        out
     }
 }
 
@@ -165,34 +266,6 @@ struct SitePlan {
     time: Time,
 }
 
-/// Whether a column is null.
-#[derive(Clone, Copy, Debug)]
-enum Nullness {
-    Never,
-    Always,
-    /// Where this word of the record is 1.
-    Word(usize),
-}
-
-impl Nullness {
-    fn of(column: &Column) -> Nullness {
-        match &column.cell {
-            Cell::Const(Value::Null) => Nullness::Always,
-            Cell::Slot(slot) if column.ty.nullable => Nullness::Word(3 + *slot as usize),
-            _ => Nullness::Never,
-        }
-    }
-
-    #[inline]
-    fn is_null(self, words: &[u64]) -> bool {
-        match self {
-            Nullness::Never => false,
-            Nullness::Always => true,
-            Nullness::Word(at) => words[at] == 1,
-        }
-    }
-}
-
 /// A record's time.
 #[derive(Clone, Copy, Debug)]
 enum Time {
@@ -224,6 +297,8 @@ impl Time {
 #[derive(Debug)]
 enum Part {
     Text(TextEncoder),
+    Avro(AvroEncoder),
+    Protobuf(ProtobufEncoder),
 }
 
 impl Part {
@@ -248,9 +323,13 @@ impl Part {
         out: &mut TextBlock,
     ) -> Result<(), String> {
         match self {
-            Part::Text(encoder) => encoder.record(state, time_ms, words, out),
+            Part::Text(encoder) => {
+                encoder.record(state, time_ms, words, out);
+                Ok(())
+            }
+            Part::Avro(encoder) => encoder.record(time_ms, words, out),
+            Part::Protobuf(encoder) => encoder.record(time_ms, words, out),
         }
-        Ok(())
     }
 }
 
@@ -297,7 +376,7 @@ impl MessageEncoder for Encoder {
                 Err(error) => {
                     let event = &layout.events[site.event as usize].name;
                     out.bytes.truncate(start);
-                    made.error = Some(format!("{event}: {error}"));
+                    made.error = Some(format!("{event}.{error}"));
                     return made;
                 }
             }
@@ -358,4 +437,4 @@ impl Encoder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::format) mod tests;

@@ -36,6 +36,7 @@ pub fn layout() -> Arc<Layout> {
         leaves: columns.iter().map(|c| Leaf { column: c.0.into(), ty: ty(c.1, c.2) }).collect(),
         headers: Vec::new(),
         key: ty(Base::String, false),
+        schema: Vec::new(),
         emitted: true,
     };
     let site = Site {

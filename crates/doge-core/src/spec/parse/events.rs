@@ -29,6 +29,7 @@ impl Reader<'_> {
             when: None,
             headers: Vec::new(),
             fields: Vec::new(),
+            schema: Vec::new(),
             name,
         };
         for (key, node) in &level.entries {
@@ -40,6 +41,7 @@ impl Reader<'_> {
                     out.headers =
                         self.exprs(node, "`headers`", "a header", "`headers: { name: expression }`")
                 }
+                "schema" => out.schema = self.schema(node),
                 _ => out.fields = self.fields(node, "`fields`"),
             }
         }
@@ -52,6 +54,27 @@ impl Reader<'_> {
             );
         }
         Some(out)
+    }
+
+    /// The files of an event's own schemas, by language.
+    fn schema(&mut self, node: &Node) -> Vec<(Spanned<String>, Spanned<String>)> {
+        let example = match node.as_text() {
+            Some(path) if path.ends_with(".proto") => format!("`{{ protobuf: {} }}`", shown(path)),
+            Some(path) if path.ends_with(".avsc") => format!("`{{ avro: {} }}`", shown(path)),
+            _ => "`{ avro: NAME.avsc }`".to_owned(),
+        };
+        let Some(entries) = self.mapping(node, "`schema`", &example) else {
+            return Vec::new();
+        };
+        let level = self.keys(entries, &keys::SCHEMA);
+        let entries = level.entries.into_iter();
+        entries
+            .filter_map(|(key, node)| {
+                let example = format!("{}: FILE", key.value);
+                let path = self.text(node, &format!("`{}`", key.value), &example)?;
+                Some((key.clone(), path))
+            })
+            .collect()
     }
 
     fn fields(&mut self, node: &Node, what: &str) -> Vec<FieldSpec> {

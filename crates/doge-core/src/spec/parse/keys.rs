@@ -166,12 +166,8 @@ pub(super) const TRANSITION: Keys = Keys {
 
 pub(super) const EVENT: Keys = Keys {
     what: "an event",
-    known: &["key", "timestamp", "when", "headers", "fields"],
-    later: &[
-        ("schema", "today the schema is derived from the fields"),
-        ("as", "today every event is appended"),
-        ("row", "today every event is appended"),
-    ],
+    known: &["key", "timestamp", "when", "headers", "fields", "schema"],
+    later: &[("as", "today every event is appended"), ("row", "today every event is appended")],
     instead: &[
         ("columns", "write `fields`"),
         ("payload", "write `fields`"),
@@ -179,7 +175,9 @@ pub(super) const EVENT: Keys = Keys {
         ("values", "write `fields`"),
         ("data", "write `fields`"),
         ("body", "write `fields`"),
-        ("schemas", "write `fields`"),
+        ("schemas", "write `schema: { avro: NAME.avsc }`"),
+        ("avro", "write `schema: { avro: NAME.avsc }`"),
+        ("protobuf", "write `schema: { protobuf: NAME.proto }`"),
         ("ts", "write `timestamp`"),
         ("time", "write `timestamp`"),
         ("if", "write `when`"),
@@ -190,5 +188,18 @@ pub(super) const EVENT: Keys = Keys {
         ("file", "where events go is said under `sinks`"),
         ("format", "where events go is said under `sinks`"),
         ("sink", "where events go is said under `sinks`"),
+    ],
+};
+
+pub(super) const SCHEMA: Keys = Keys {
+    what: "`schema`",
+    known: &["avro", "protobuf"],
+    later: &[("json", "today the JSON schema is derived from the fields")],
+    instead: &[
+        ("avsc", "write `avro: NAME.avsc`"),
+        ("proto", "write `protobuf: NAME.proto`"),
+        ("file", "the key is the language: `avro: NAME.avsc` or `protobuf: NAME.proto`"),
+        ("path", "the key is the language: `avro: NAME.avsc` or `protobuf: NAME.proto`"),
+        ("type", "the key is the language: `avro: NAME.avsc` or `protobuf: NAME.proto`"),
     ],
 };

@@ -67,6 +67,16 @@ pub(in crate::format) fn events(model: &str) -> EventBatch {
     batch
 }
 
+/// How the events of a batch become messages.
+pub(in crate::format) fn spec(
+    batch: &EventBatch,
+    value: ValueFormat,
+    key: KeyFormat,
+) -> MessageSpec {
+    let events: Vec<_> = batch.layout.events.iter().enumerate().collect();
+    MessageSpec::new(value, key, "", &events, Path::new("")).expect("names")
+}
+
 /// All messages of a batch, at most `most` of a run at a time.
 pub(in crate::format) fn messages(
     batch: &EventBatch,
@@ -98,7 +108,8 @@ fn values_are_json_lines_without_their_ends() {
             lines.encode(&mut state, run, &mut block, usize::MAX);
         });
         for most in [1, 3, usize::MAX] {
-            let made = messages(&batch, &MessageSpec::default(), &marks, most);
+            let made =
+                messages(&batch, &spec(&batch, ValueFormat::Json, KeyFormat::String), &marks, most);
             let mut again = Vec::new();
             for message in &made.list {
                 again.extend_from_slice(made.parts(message).1);
@@ -113,9 +124,18 @@ fn values_are_json_lines_without_their_ends() {
 #[test]
 fn key_headers_time_and_subject_are_the_records() {
     let batch = events(MODEL);
-    let spec = MessageSpec { key: KeyFormat::Json, ..MessageSpec::default() };
-    let json = messages(&batch, &spec, &[true, true], usize::MAX);
-    let text = messages(&batch, &MessageSpec::default(), &[true, true], usize::MAX);
+    let json = messages(
+        &batch,
+        &spec(&batch, ValueFormat::Json, KeyFormat::Json),
+        &[true, true],
+        usize::MAX,
+    );
+    let text = messages(
+        &batch,
+        &spec(&batch, ValueFormat::Json, KeyFormat::String),
+        &[true, true],
+        usize::MAX,
+    );
     assert_eq!((json.list.len(), text.list.len()), (batch.len() as usize, batch.len() as usize));
     let (mut nulls, mut buffer) = (0, String::new());
     for ((event, text_message), json_message) in batch.events().zip(&text.list).zip(&json.list) {

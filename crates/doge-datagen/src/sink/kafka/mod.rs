@@ -26,6 +26,8 @@ mod topics;
 
 use super::{Context, Identity, Key, KeyValue, Made, Make, Settings, SinkKind, Takes};
 use crate::format::{KeyFormat, MessageSpec, ValueFormat};
+#[cfg(feature = "registry")]
+use crate::registry::{RegistryConfig, SubjectNaming};
 use connect::Cluster;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -144,19 +146,34 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
             (LONGEST - LIMIT).as_secs() / 60
         ));
     }
-    let messages = MessageSpec {
-        value: match settings.get("format") {
-            Some("avro") => ValueFormat::Avro,
-            Some("protobuf") => ValueFormat::Protobuf,
-            _ => ValueFormat::Json,
-        },
-        key: match settings.get("key_format") {
-            Some("json") => KeyFormat::Json,
-            Some("avro") => KeyFormat::Avro,
-            _ => KeyFormat::String,
-        },
-        ..MessageSpec::default()
+    let value = match settings.get("format") {
+        Some("avro") => ValueFormat::Avro,
+        Some("protobuf") => ValueFormat::Protobuf,
+        _ => ValueFormat::Json,
     };
+    let keys = match settings.get("key_format") {
+        Some("json") => KeyFormat::Json,
+        Some("avro") => KeyFormat::Avro,
+        _ => KeyFormat::String,
+    };
+    let messages = MessageSpec::new(value, keys, "", context.events, context.folder)
+        .map_err(|all| format!("{}\nchange the schema or the event's fields", all.join("; ")))?;
+    #[cfg(not(feature = "registry"))]
+    if settings.has_group("registry") {
+        return Err("this build has no registry\nbuild with `--features registry`".into());
+    }
+    #[cfg(feature = "registry")]
+    let registry = settings.has_group("registry").then(|| {
+        let config = RegistryConfig {
+            url: settings.text("registry.url").to_owned(),
+            user: settings.get("registry.user").map(str::to_owned),
+            password: settings.get("registry.password").map(str::to_owned),
+            ca: settings.get("registry.ca").map(Into::into),
+            register: settings.flag("registry.register", true),
+            patience: None,
+        };
+        (config, SubjectNaming::of_word(settings.text("registry.subject")))
+    });
     let mut names: Vec<&str> = brokers.split(',').map(str::trim).collect();
     names.sort_unstable();
     // One connection for what is reached in one way.
@@ -199,7 +216,10 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
             .iter()
             .map(|(i, e)| (*i, e.name.clone(), e.headers.iter().map(|h| h.0.clone()).collect()))
             .collect(),
+        form: format!("{}, keys {}", value.name(), keys.name()),
         messages,
+        #[cfg(feature = "registry")]
+        registry,
     });
     connect::lock(&shared.plans).push(plan.clone());
     Ok(Made { sink: Box::new(Topic::new(shared, plan)), place, identity })

@@ -5,7 +5,11 @@ use super::connect::{Link, lock};
 use super::notes::{self, Kept};
 use super::send::{Sender, Slip, begins_before_1970};
 use super::topics::{self, Create, Rules};
+#[cfg(feature = "registry")]
+use crate::format::SchemaIds;
 use crate::format::{MessageEncoder, MessageSpec};
+#[cfg(feature = "registry")]
+use crate::registry::{Registry, RegistryConfig, SubjectNaming};
 use crate::sink::{
     Chunk, Finished, IfExists, Mark, Note, Opening, Past, Payload, Sink, SinkError, Stream, text,
 };
@@ -35,14 +39,36 @@ pub struct Plan {
     pub if_exists: IfExists,
     /// Index, name and names of headers of the events that go there.
     pub events: Vec<(usize, String, Vec<String>)>,
-    /// How events become messages.
+    /// What must not change from run to run.
+    pub form: String,
+    /// How events become messages, before a registry has told the numbers of their schemas.
     pub messages: MessageSpec,
+    /// The registry of schemas, and how they are filed there.
+    #[cfg(feature = "registry")]
+    pub registry: Option<(RegistryConfig, SubjectNaming)>,
 }
 
 impl Plan {
-    /// What must not change from run to run.
-    fn form(&self) -> String {
-        format!("{}, keys {}", self.messages.value.name(), self.messages.key.name())
+    /// The messages as they are sent: a registry is told their schemas, and says their numbers.
+    fn numbered(&self) -> Result<MessageSpec, SinkError> {
+        #[allow(unused_mut, reason = "a build without registries")]
+        let mut messages = self.messages.clone();
+        #[cfg(feature = "registry")]
+        if let Some((config, naming)) = &self.registry {
+            let registry = Registry::new(config)?;
+            for (index, ..) in &self.events {
+                let mut ids = SchemaIds::default();
+                if let Some(schema) = messages.value_schema(*index) {
+                    ids.value =
+                        Some(registry.id(&naming.value(&self.topic, schema.record), schema)?);
+                }
+                if let Some(schema) = messages.key_schema(*index) {
+                    ids.key = Some(registry.id(&naming.key(&self.topic), schema)?);
+                }
+                messages.set_ids(*index, ids);
+            }
+        }
+        Ok(messages)
     }
 
     /// The transactional id for a stream.
@@ -64,6 +90,7 @@ pub struct Topic {
 /// A topic that is written to.
 struct Open {
     link: Arc<Link>,
+    messages: MessageSpec,
     sender: Sender,
     note: Note,
     key: String,
@@ -159,7 +186,7 @@ impl Topic {
                 SinkError::new(format!("{}: {e}", plan.place))
                     .help("begin anew: leave `--resume` out and write `--if-exists replace`")
             })?;
-            match note.resume(&plan.place, &opening.stream, &plan.form()) {
+            match note.resume(&plan.place, &opening.stream, &plan.form) {
                 Ok(there) => past = there,
                 Err(e) => wrong.push(e),
             }
@@ -173,6 +200,8 @@ impl Topic {
         if let Some(e) = together(wrong) {
             return Err(e);
         }
+        // The last of what may refuse, since it may leave something there.
+        let messages = plan.numbered()?;
 
         let replication = plan.create.as_ref().and_then(|c| c.replication);
         notes::ensure(&link, replication)?;
@@ -197,10 +226,11 @@ impl Topic {
             .filter(|(k, kept)| **k != key && kept.topic == plan.topic && !delete.is_empty())
             .map(|(k, _)| k.clone())
             .collect();
-        let mut note = Note::fresh(&opening.stream, plan.form());
+        let mut note = Note::fresh(&opening.stream, plan.form.clone());
         note.past = past;
         let mut open = Open {
             link,
+            messages,
             sender,
             note,
             key,
@@ -259,7 +289,7 @@ impl Topic {
             _ if !topics::has_record(link, &plan.topic, ends)? => Ok((Vec::new(), false)),
             _ if opening.resume && !others.is_empty() => {
                 let nearest = others.into_iter().min_by_key(|note| differences(note));
-                let error = nearest.map(|n| n.resume(&plan.place, &opening.stream, &plan.form()));
+                let error = nearest.map(|n| n.resume(&plan.place, &opening.stream, &plan.form));
                 match error {
                     Some(Err(e)) => Err(e),
                     _ => Ok((Vec::new(), false)),
@@ -339,7 +369,8 @@ impl Sink for Topic {
         if self.span_ms.0 <= 0 && sites.any(|s| own_time(&s)) {
             return Err(begins_before_1970(&self.plan.place, self.span_ms.0));
         }
-        let encoder = self.plan.messages.encoder(layout, events).map_err(|problems| {
+        let Some(open) = &self.open else { return Ok(None) };
+        let encoder = open.messages.encoder(layout, events).map_err(|problems| {
             SinkError::new(format!("{}: {}", self.plan.place, problems.join("; ")))
                 .help("choose another `format`, or change the events")
         })?;
