@@ -257,7 +257,6 @@ impl Topic {
 
     /// What is to be done with records that are not of this stream: the offsets below which they go, and
     /// whether some stay.
-    #[expect(clippy::type_complexity, reason = "two things, named above")]
     fn judge_old(
         &self,
         opening: &Opening,
