@@ -354,11 +354,6 @@ fn wrong_sinks() {
             "local path",
         ),
         (
-            "  s: { kafka: { brokers: x, topic: y } }",
-            "E0799 `kafka` is not supported yet",
-            "write to a file today",
-        ),
-        (
             "  s: { postgres: { url: x, table: y } }",
             "E0799 `postgres` is not supported yet",
             "SQLite file today",

@@ -45,7 +45,7 @@ def read(topic):
             continue
         left.add(m.partition())
         out[m.partition()].append({
-            "partition": m.partition(), "key": m.key() and m.key().decode(), "value": m.value().decode(),
+            "partition": m.partition(), "key": m.key() and m.key().decode(), "value": m.value().decode("utf-8", "replace"), "raw": m.value().hex(),
             "time": m.timestamp()[1], "kind": m.timestamp()[0],
             "headers": [[k, v if v is None else v.decode()] for k, v in m.headers() or []],
             "java": None if m.key() is None else (murmur2(m.key()) & 0x7FFFFFFF) % len(meta.partitions),
@@ -56,6 +56,23 @@ def read(topic):
 
 if what == "read":
     print(json.dumps(read(args[0])))
+elif what == "avro":
+    # Confluent's wire format, its schema from the registry, read by fastavro.
+    import fastavro, io, urllib.request
+
+    out, schemas = [], {}
+    for m in read(args[0]):
+        raw = bytes.fromhex(m["raw"])
+        assert raw[0] == 0
+        number = int.from_bytes(raw[1:5], "big")
+        if number not in schemas:
+            answer = json.load(urllib.request.urlopen(f"{args[1]}/schemas/ids/{number}"))
+            schemas[number] = fastavro.parse_schema(json.loads(answer["schema"]))
+        body = io.BytesIO(raw[5:])
+        value = fastavro.schemaless_reader(body, schemas[number], None)
+        assert not body.read(), "something is left"
+        out.append(value)
+    print(json.dumps(out, default=str))
 elif what == "make":
     config = dict(a.split("=", 1) for a in args[2:])
     new = [NewTopic(args[0], int(args[1]), 1, config=config)]

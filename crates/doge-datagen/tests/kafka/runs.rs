@@ -143,6 +143,30 @@ fn a_topic_for_each_event_and_resuming_a_run_that_is_complete() {
 }
 
 #[test]
+#[cfg(all(feature = "avro", feature = "registry"))]
+fn avro_with_a_registry() {
+    let Some(server) = server() else { return };
+    let Some(url) = variable("DOGE_TEST_REGISTRY") else { return };
+    let name = server.name();
+    let registry = format!("format: avro\nregistry: {{ url: \"{url}\" }}\n{CREATE}");
+    let topic = format!("{}.{{event}}", name.name);
+    let text = model(PAST, 30, &with(&server.brokers, &topic, &registry));
+    let report = run(&spec(text)).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    for (event, output) in ["click", "seen"].iter().zip(&report.outputs) {
+        let read = server.ask(&["avro", &format!("{}.{event}", name.name), &url]);
+        let all: Vec<serde_json::Value> = serde_json::from_str(&read).unwrap();
+        assert_eq!(all.len() as u64, output.events);
+        assert!(all.iter().all(|v| v["id"].is_u64() && v["n"].as_u64() >= Some(1)), "{all:?}");
+    }
+    // A registry that is away is told before the first event.
+    let other = server.name();
+    let away = format!("format: avro\nregistry: {{ url: \"http://127.0.0.1:1\" }}\n{CREATE}");
+    let text = fails(model(PAST, 30, &with(&server.brokers, &other.name, &away)));
+    assert!(text.contains("127.0.0.1:1"), "{text}");
+    assert!(server.read(&other.name).is_none(), "nothing was made");
+}
+
+#[test]
 fn shards_share_a_topic() {
     let Some(server) = server() else { return };
     let (one, parts) = (server.name(), server.name());

@@ -35,14 +35,21 @@ fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka-reader");
-        let (python, ready) = (folder.join("bin/python"), folder.join("ready"));
+        let (python, ready) = (folder.join("bin/python"), folder.join("ready-2"));
         if !ready.exists() {
             let ran = |command: &mut Command| {
                 let out = command.output().expect("python3 can be started");
                 assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
             };
             ran(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-            ran(Command::new(&python).args(["-m", "pip", "install", "-q", "confluent-kafka>=2.6"]));
+            ran(Command::new(&python).args([
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "confluent-kafka>=2.6",
+                "fastavro",
+            ]));
             std::fs::write(ready, "").expect("the folder can be written");
         }
         python

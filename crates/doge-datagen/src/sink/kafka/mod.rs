@@ -151,17 +151,29 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
         Some("protobuf") => ValueFormat::Protobuf,
         _ => ValueFormat::Json,
     };
-    let key = match settings.get("key_format") {
+    let keys = match settings.get("key_format") {
         Some("json") => KeyFormat::Json,
         Some("avro") => KeyFormat::Avro,
         _ => KeyFormat::String,
     };
-    let messages = MessageSpec::new(value, key, "", context.events, context.folder)
-        .map_err(|problems| problems.join("; "))?;
+    let messages = MessageSpec::new(value, keys, "", context.events, context.folder)
+        .map_err(|all| format!("{}\nchange the schema or the event's fields", all.join("; ")))?;
     #[cfg(not(feature = "registry"))]
     if settings.has_group("registry") {
         return Err("this build has no registry\nbuild with `--features registry`".into());
     }
+    #[cfg(feature = "registry")]
+    let registry = settings.has_group("registry").then(|| {
+        let config = RegistryConfig {
+            url: settings.text("registry.url").to_owned(),
+            user: settings.get("registry.user").map(str::to_owned),
+            password: settings.get("registry.password").map(str::to_owned),
+            ca: settings.get("registry.ca").map(Into::into),
+            register: settings.flag("registry.register", true),
+            patience: None,
+        };
+        (config, SubjectNaming::of_word(settings.text("registry.subject")))
+    });
     let mut names: Vec<&str> = brokers.split(',').map(str::trim).collect();
     names.sort_unstable();
     // One connection for what is reached in one way.
@@ -204,27 +216,13 @@ fn make(settings: &Settings, context: &mut Context<'_>) -> Result<Made, String> 
             .iter()
             .map(|(i, e)| (*i, e.name.clone(), e.headers.iter().map(|h| h.0.clone()).collect()))
             .collect(),
+        form: format!("{}, keys {}", value.name(), keys.name()),
         messages,
         #[cfg(feature = "registry")]
-        registry: settings.has_group("registry").then(|| registry_of(settings)),
+        registry,
     });
     connect::lock(&shared.plans).push(plan.clone());
     Ok(Made { sink: Box::new(Topic::new(shared, plan)), place, identity })
-}
-
-/// Where schemas are filed, and under which names.
-#[cfg(feature = "registry")]
-fn registry_of(settings: &Settings) -> (RegistryConfig, SubjectNaming) {
-    let text = |key: &str| settings.get(key).map(str::to_owned);
-    let config = RegistryConfig {
-        url: settings.text("registry.url").to_owned(),
-        user: text("registry.user"),
-        password: text("registry.password"),
-        ca: text("registry.ca").map(Into::into),
-        register: settings.flag("registry.register", true),
-        patience: None,
-    };
-    (config, SubjectNaming::of_word(settings.text("registry.subject")))
 }
 
 fn check_name(topic: &str) -> Result<(), String> {

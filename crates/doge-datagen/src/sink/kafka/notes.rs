@@ -175,14 +175,14 @@ fn collect(
                 all.insert(key.to_owned(), kept);
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            // Such as a group that may not be used: nothing here needs it.
-            Some(Err(e)) => {
+            Some(Err(e))
                 if code_of(&e) == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
-                    || Instant::now() >= deadline
-                {
-                    return Err(cannot(&e));
-                }
+                    || Instant::now() >= deadline =>
+            {
+                return Err(cannot(&e));
             }
+            // Such as a group that may not be used: nothing here needs it.
+            Some(Err(_)) => {}
             None if Instant::now() >= deadline => {
                 let slow = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
                 return Err(cannot(&slow));

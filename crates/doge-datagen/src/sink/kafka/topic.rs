@@ -39,45 +39,42 @@ pub struct Plan {
     pub if_exists: IfExists,
     /// Index, name and names of headers of the events that go there.
     pub events: Vec<(usize, String, Vec<String>)>,
-    /// How events become messages.
+    /// What must not change from run to run.
+    pub form: String,
+    /// How events become messages, before a registry has told the numbers of their schemas.
     pub messages: MessageSpec,
-    /// Where their schemas are filed, if they are.
+    /// The registry of schemas, and how they are filed there.
     #[cfg(feature = "registry")]
     pub registry: Option<(RegistryConfig, SubjectNaming)>,
 }
 
 impl Plan {
-    /// What must not change from run to run.
-    fn form(&self) -> String {
-        self.messages.form()
+    /// The messages as they are sent: a registry is told their schemas, and says their numbers.
+    fn numbered(&self) -> Result<MessageSpec, SinkError> {
+        #[allow(unused_mut, reason = "a build without registries")]
+        let mut messages = self.messages.clone();
+        #[cfg(feature = "registry")]
+        if let Some((config, naming)) = &self.registry {
+            let registry = Registry::new(config)?;
+            for (index, ..) in &self.events {
+                let mut ids = SchemaIds::default();
+                if let Some(schema) = messages.value_schema(*index) {
+                    ids.value =
+                        Some(registry.id(&naming.value(&self.topic, schema.record), schema)?);
+                }
+                if let Some(schema) = messages.key_schema(*index) {
+                    ids.key = Some(registry.id(&naming.key(&self.topic), schema)?);
+                }
+                messages.set_ids(*index, ids);
+            }
+        }
+        Ok(messages)
     }
 
     /// The transactional id for a stream.
     fn id(&self, stream: &Stream) -> String {
         format!("doge-{}", notes::key(&self.topic, stream))
     }
-}
-
-/// Files the schemas of an output's events; messages then begin with their numbers.
-#[cfg(feature = "registry")]
-fn file_schemas(
-    messages: &mut MessageSpec,
-    config: &RegistryConfig,
-    naming: SubjectNaming,
-    plan: &Plan,
-) -> Result<(), SinkError> {
-    let registry = Registry::new(config)?;
-    for (event, ..) in &plan.events {
-        let mut ids = SchemaIds::default();
-        if let Some(schema) = messages.value_schema(*event) {
-            ids.value = Some(registry.id(&naming.value(&plan.topic, schema.record), schema)?);
-        }
-        if let Some(schema) = messages.key_schema(*event) {
-            ids.key = Some(registry.id(&naming.key(&plan.topic), schema)?);
-        }
-        messages.set_ids(*event, ids);
-    }
-    Ok(())
 }
 
 /// One topic.
@@ -93,6 +90,7 @@ pub struct Topic {
 /// A topic that is written to.
 struct Open {
     link: Arc<Link>,
+    messages: MessageSpec,
     sender: Sender,
     note: Note,
     key: String,
@@ -188,7 +186,7 @@ impl Topic {
                 SinkError::new(format!("{}: {e}", plan.place))
                     .help("begin anew: leave `--resume` out and write `--if-exists replace`")
             })?;
-            match note.resume(&plan.place, &opening.stream, &plan.form()) {
+            match note.resume(&plan.place, &opening.stream, &plan.form) {
                 Ok(there) => past = there,
                 Err(e) => wrong.push(e),
             }
@@ -202,6 +200,8 @@ impl Topic {
         if let Some(e) = together(wrong) {
             return Err(e);
         }
+        // The last of what may refuse, since it may leave something there.
+        let messages = plan.numbered()?;
 
         let replication = plan.create.as_ref().and_then(|c| c.replication);
         notes::ensure(&link, replication)?;
@@ -226,10 +226,11 @@ impl Topic {
             .filter(|(k, kept)| **k != key && kept.topic == plan.topic && !delete.is_empty())
             .map(|(k, _)| k.clone())
             .collect();
-        let mut note = Note::fresh(&opening.stream, plan.form());
+        let mut note = Note::fresh(&opening.stream, plan.form.clone());
         note.past = past;
         let mut open = Open {
             link,
+            messages,
             sender,
             note,
             key,
@@ -256,7 +257,6 @@ impl Topic {
 
     /// What is to be done with records that are not of this stream: the offsets below which they go, and
     /// whether some stay.
-    #[expect(clippy::type_complexity, reason = "two things, named above")]
     fn judge_old(
         &self,
         opening: &Opening,
@@ -288,7 +288,7 @@ impl Topic {
             _ if !topics::has_record(link, &plan.topic, ends)? => Ok((Vec::new(), false)),
             _ if opening.resume && !others.is_empty() => {
                 let nearest = others.into_iter().min_by_key(|note| differences(note));
-                let error = nearest.map(|n| n.resume(&plan.place, &opening.stream, &plan.form()));
+                let error = nearest.map(|n| n.resume(&plan.place, &opening.stream, &plan.form));
                 match error {
                     Some(Err(e)) => Err(e),
                     _ => Ok((Vec::new(), false)),
@@ -368,13 +368,8 @@ impl Sink for Topic {
         if self.span_ms.0 <= 0 && sites.any(|s| own_time(&s)) {
             return Err(begins_before_1970(&self.plan.place, self.span_ms.0));
         }
-        #[cfg_attr(not(feature = "registry"), expect(unused_mut, reason = "numbers of schemas"))]
-        let mut messages = self.plan.messages.clone();
-        #[cfg(feature = "registry")]
-        if let Some((config, naming)) = &self.plan.registry {
-            file_schemas(&mut messages, config, *naming, &self.plan)?;
-        }
-        let encoder = messages.encoder(layout, events).map_err(|problems| {
+        let Some(open) = &self.open else { return Ok(None) };
+        let encoder = open.messages.encoder(layout, events).map_err(|problems| {
             SinkError::new(format!("{}: {}", self.plan.place, problems.join("; ")))
                 .help("choose another `format`, or change the events")
         })?;
