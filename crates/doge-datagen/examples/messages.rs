@@ -27,7 +27,7 @@ fn problems(found: Diagnostics) -> String {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let path = arguments.first().ok_or("usage: messages MODEL [ROUNDS]")?;
-    let rounds: u32 = arguments.get(1).map_or(Ok(9), |text| text.parse())?;
+    let rounds: u32 = arguments.get(1).map(|text| text.parse()).transpose()?.unwrap_or(9);
     let text = std::fs::read_to_string(path)?;
     let (spec, _) = doge_core::spec::parse(&text, path).map_err(problems)?;
     let (model, _) = doge_core::compile::compile(&spec).map_err(problems)?;
@@ -35,7 +35,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut engine = Engine::new(program.clone(), Tuning::default());
     let mut worker = Worker::new(&program);
     let mut batch = EventBatch::new(program.layout.clone());
-    while batch.len() < EVENTS && engine.advance(&mut worker, EVENTS, &mut batch)? {}
+    // One tick after the other, so that a dense model ends early.
+    while batch.len() < EVENTS
+        && engine
+            .advance(&mut worker, engine.at() + 1, &mut batch)
+            .map_err(|f| format!("subject {} failed: {}", f.id, f.error))?
+    {}
     let layout = &program.layout;
     let marks = vec![true; layout.events.len()];
     let events: Vec<_> = layout.events.iter().enumerate().filter(|(_, e)| e.emitted).collect();
