@@ -116,6 +116,7 @@ fn sink(path: &Path, chunks: &[Chunk], commit: u64) -> f64 {
         format: Format::Jsonl,
         events: &[],
         shard: (1, 1),
+        commit: Default::default(),
         folder: std::path::Path::new(""),
         event,
         shared: &mut shared,

@@ -89,6 +89,9 @@ impl Service for Postgres {
     fn launch(&self, place: &Place) -> Result<Launch, String> {
         let programs = programs().ok_or("there is no PostgreSQL")?;
         let cluster = cluster(&place.home.data());
+        // Of a server that was killed, which is gone as far as we know; its number may be another process's
+        // by now, or nobody has taken note of its end yet, and then the server would not start.
+        let _ = fs::remove_file(cluster.join("postmaster.pid"));
         let mut words =
             vec!["postgres".to_owned(), "-D".into(), cluster.to_string_lossy().into_owned()];
         for setting in [

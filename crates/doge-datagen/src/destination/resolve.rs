@@ -323,8 +323,7 @@ pub fn resolve(request: &Request<'_>) -> Result<Vec<Output>, Diagnostics> {
                     refused.push(message.clone());
                     // A message may end with its way out.
                     let cut = [": write ", ": leave "].iter().find_map(|w| message.find(w));
-                    let (what, way) = match (message.split_once('
-'), cut) {
+                    let (what, way) = match (message.split_once('\n'), cut) {
                         (Some(parts), _) => parts,
                         (None, Some(at)) => (&message[..at], &message[at + 2..]),
                         (None, None) => (message.as_str(), "write another name"),

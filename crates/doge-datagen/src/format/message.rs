@@ -46,7 +46,6 @@ impl Messages {
     }
 
     /// The key, the value and the headers' values of a message of this list.
-    #[expect(clippy::type_complexity, reason = "three things that are read together")]
     pub fn parts<'m>(
         &'m self,
         message: &Message,

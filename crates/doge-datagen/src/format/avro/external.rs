@@ -200,10 +200,11 @@ impl Check<'_> {
                     }
                 }
             }
-            other => match fits(other, ty.base) {
-                Ok(outside) => found = Some((outside, Vec::new())),
-                Err(_) => {}
-            },
+            other => {
+                if let Ok(outside) = fits(other, ty.base) {
+                    found = Some((outside, Vec::new()));
+                }
+            }
         }
         let Some((outside, value)) = found else {
             let way = match fits(schema, ty.base) {
