@@ -203,6 +203,7 @@ fn sink(path: &Path, layout: &Layout, chunks: &[Chunk]) -> f64 {
         event: Some(&layout.events[0]),
         events: &[(0, &layout.events[0])],
         shard: (1, 1),
+        commit: Default::default(),
         folder: Path::new(""),
         shared: &mut shared,
     };

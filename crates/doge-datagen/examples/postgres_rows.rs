@@ -42,6 +42,7 @@ fn layout() -> Arc<Layout> {
             headers: Vec::new(),
             key: Ty::of(Base::String),
             emitted: true,
+            schema: Vec::new(),
         }],
         selected: vec![true],
         sites: vec![Site {
@@ -105,6 +106,7 @@ fn sink(url: &str, rows: u64) -> f64 {
         format: Format::Jsonl,
         events: &[],
         shard: (1, 1),
+        commit: Default::default(),
         folder: std::path::Path::new(""),
         event: Some(&layout.events[0]),
         shared: &mut BTreeMap::new(),
