@@ -78,7 +78,6 @@ impl<'s> Case<'s> {
             fields: Vec::new(),
             leaves: Vec::new(),
             headers: Vec::new(),
-            schema: Vec::new(),
             key: Ty { base: Base::String, nullable: false },
             emitted: true,
             schema: Vec::new(),
