@@ -440,6 +440,71 @@ def seed_library(c):
     c.add("one event", "us", [1e6 / r.number("events_per_second") for r in runs])
 
 
+def with_servers(name, *options):
+    """An example that measures a destination: built with its feature, beside the servers that
+    `cargo xtask services env` names."""
+    command = [CARGO, "build", "--release", "-p", "doge-datagen", "--features", name.split("_")[0], "--example", name]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return Program(os.path.join(EXAMPLES, name), *options)
+
+
+def servers_are_there(*names):
+    missing = [n for n in names if n not in os.environ]
+    if missing:
+        print(f'left out: {", ".join(missing)} not set: cargo xtask services up; eval "$(cargo xtask services env)"')
+    return not missing
+
+
+@case
+def kafka(c):
+    """Messages a second into a topic against a bare rdkafka loop with the same bytes and transactions."""
+    if servers_are_there("DOGE_TEST_KAFKA"):
+        run = with_servers("kafka_rows", c.size(1_000_000), 5).run()
+        loop, ours, ratio = map(float, re.search(r"median: loop (\d+), run (\d+) messages/s: ([0-9.]+)", run.out).groups())
+        c.add("bare loop", "messages/s", loop)
+        c.add("doge", "messages/s", ours)
+        c.add("doge / bare loop", "", ratio, at_least=0.8)
+
+
+@case
+def postgres(c):
+    """Rows a second into a table against psql's \\copy of the same rows from a prepared file."""
+    if servers_are_there("DOGE_TEST_POSTGRES"):
+        run = with_servers("postgres_rows", c.size(500_000), 5).run()
+        for name in ("sink", r"\\copy, text", r"\\copy, binary"):
+            c.add(name.replace("\\\\", "\\"), "1000 rows/s", float(re.search(name + r" +([0-9.]+)", run.out).group(1)))
+        text, binary = map(float, re.search(r"to text ([0-9.]+), to binary ([0-9.]+)", run.out).groups())
+        c.add("sink / \\copy of text", "", text, at_least=0.8)
+        c.add("sink / \\copy of binary", "", binary)
+
+
+@case
+def parquet(c):
+    """Rows a second into a Parquet file against arrow's writer fed from memory."""
+    run = with_servers("parquet_rows", c.size(2_000_000)).run()
+    bare = float(re.search(r"from memory +([0-9.]+)", run.out).group(1))
+    sink, ratio = map(float, re.search(r"the sink +([0-9.]+) thousand rows/s, ratio ([0-9.]+)", run.out).groups())
+    c.add("arrow's writer", "1000 rows/s", bare)
+    c.add("sink", "1000 rows/s", sink)
+    c.add("sink / arrow's writer", "", ratio, at_least=0.8)
+
+
+@case
+def seed_library_servers(c):
+    """The Python library with its Kafka Avro and Postgres sinks against doge with the same model and servers."""
+    if servers_are_there("DOGE_TEST_KAFKA", "DOGE_TEST_REGISTRY", "DOGE_TEST_POSTGRES"):
+        subprocess.run([CARGO, "build", "--release", "-p", "doge-cli", "--features", "full"], cwd=ROOT, check=True)
+        os.environ["SCRIPT"] = "servers.py"
+        script = Program(os.path.join(HERE, "seed-library", "run.sh"), c.size(10_000), 1000)
+        # A hundred times as many subjects, or there would be nothing to measure.
+        ours = Doge(model("servers"), "--count", c.size(1_000_000))
+        theirs = [r.number("events_per_second") for r in in_turn(1, script)[0]]
+        runs = in_turn(min(c.runs, 3), ours)[0]
+        c.add("library", "events/s", theirs)
+        c.add("doge", "events/s", [r.report["total_events"] / r.wall for r in runs])
+        c.add("doge / library", "", statistics.median(r.report["total_events"] / r.wall for r in runs) / statistics.median(theirs))
+
+
 # The machine, and results ---------------------------------------------------------------------------
 
 

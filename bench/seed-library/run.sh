@@ -15,7 +15,8 @@ if [ ! -e "$venv/ready" ]; then
     if ! pip doge-datagen==1.0.4 2>"$venv/pinned.log"; then
         echo "the library's pins do not install on this Python (see $venv/pinned.log); without them" >&2
         pip --no-deps doge-datagen==1.0.4
-        pip 'confluent-kafka[avro,schemaregistry]' sqlalchemy
+        # The database sink needs what SQLAlchemy 2 has no longer.
+        pip 'confluent-kafka[avro,schemaregistry]' 'sqlalchemy<2' psycopg2-binary
     fi
     touch "$venv/ready"
 fi
