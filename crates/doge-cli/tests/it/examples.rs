@@ -12,7 +12,7 @@ use std::fmt::Write;
 const TABLES: &str = "
 import json, sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
-for (table,) in db.execute(\"select name from sqlite_master where type = 'table' order by name\").fetchall():
+for (table,) in db.execute(\"select name from sqlite_master where type = 'table' and substr(name, 1, 5) <> '_doge' order by name\").fetchall():
     rows = db.execute(f'select * from \"{table}\" order by rowid')
     names = [c[0] for c in rows.description]
     print(f'# {sys.argv[1]} table {table}: ' + ', '.join(names))

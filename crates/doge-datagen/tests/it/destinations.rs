@@ -354,16 +354,6 @@ fn wrong_sinks() {
             "local path",
         ),
         (
-            "  s: { postgres: { url: x, table: y } }",
-            "E0799 `postgres` is not supported yet",
-            "SQLite file today",
-        ),
-        (
-            "  s: { mysql: { url: x, table: y }, if_exists: append }",
-            "E0799 `mysql` is not supported yet",
-            "today",
-        ),
-        (
             "  s: { stdout: {}, delivery: {} }",
             "E0799 `delivery` is not supported yet",
             "leave it out",
