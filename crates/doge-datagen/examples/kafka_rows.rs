@@ -118,11 +118,13 @@ fn bare(brokers: &str, topic: &str, messages: &[Sent]) -> Result<f64, KafkaError
                     return Err(e);
                 }
                 record = again;
-                producer.poll(Duration::from_millis(1));
+                std::thread::sleep(Duration::from_micros(500));
+                producer.poll(Duration::ZERO);
             }
         }
         while producer.in_flight_count() > 0 {
-            producer.poll(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_micros(500));
+            producer.poll(Duration::ZERO);
         }
         producer.commit_transaction(Duration::from_secs(60))?;
     }

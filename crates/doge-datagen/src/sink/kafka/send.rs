@@ -283,7 +283,7 @@ impl Sender {
             match code_of(&error) {
                 Some(RDKafkaErrorCode::QueueFull) if self.producer.in_flight_count() > 0 => {
                     self.hurry(begun)?;
-                    self.producer.poll(Duration::from_millis(1));
+                    self.pause();
                     self.check()?;
                 }
                 Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::QueueFull) => {
@@ -373,11 +373,18 @@ impl Sender {
         }
     }
 
+    /// Lets a moment pass and takes what was said meanwhile. A poll with a time of its own would turn in
+    /// circles for the rest of its last millisecond, on a core that the broker may want.
+    fn pause(&self) {
+        std::thread::sleep(Duration::from_micros(500));
+        self.producer.poll(Duration::ZERO);
+    }
+
     /// Waits until all messages are delivered.
     fn drain(&self) -> Result<(), Trouble> {
         let begun = Instant::now();
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
+            self.pause();
             self.check()?;
             self.hurry(begun)?;
         }
