@@ -47,6 +47,7 @@ impl Service for Postgres {
         let programs = programs().ok_or("there is no PostgreSQL")?;
         let mut cluster = into.join("cluster");
         if install::is_root() {
+            // `mktemp` puts letters of its own in place of the last ones.
             let name = format!("{PREFIX}XXXXXX");
             let folder = run(Command::new("mktemp").args(["-d", "-t", &name]))?;
             fs::write(into.join("elsewhere"), &folder).map_err(|e| e.to_string())?;

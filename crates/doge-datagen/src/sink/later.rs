@@ -1,9 +1,7 @@
-//! Destinations that the language knows and this build cannot write to. Their keys are checked as
-//! known; using one is an error that says today's way.
+//! Destinations that this build has not: their features were not chosen. Their keys are known, and using
+//! one is an error that says how to build it in.
 
 use super::{Key, Make, SinkKind, Takes};
-
-const FILE_WAY: &str = "write to a file today: `file: { path: \"out/{event}.jsonl\" }`";
 
 const fn later(
     name: &'static str,
@@ -19,7 +17,7 @@ const fn later(
         takes,
         keeps: true,
         resumable: true,
-        make: Make::Later("is not supported yet", way),
+        make: Make::Later("is not in this build", way),
     }
 }
 
@@ -29,71 +27,58 @@ macro_rules! keys {
 
 /// `sqlite`, in a build without its feature
 #[cfg(not(feature = "sqlite"))]
-pub static SQLITE: SinkKind = SinkKind {
-    make: Make::Later("is not in this build", "build with `--features sqlite`"),
-    ..later(
-        "sqlite",
-        "tables of an SQLite file",
-        Takes::Table,
-        keys!["path", "table", "create"],
-        FILE_WAY,
-    )
-};
+pub static SQLITE: SinkKind = later(
+    "sqlite",
+    "tables of an SQLite file",
+    Takes::Table,
+    keys!["path", "table", "create"],
+    "build with `--features sqlite`",
+);
 
 /// `postgres`, in a build without its feature
 #[cfg(not(feature = "postgres"))]
-pub static POSTGRES: SinkKind = SinkKind {
-    make: Make::Later("is not in this build", "build with `--features postgres`"),
-    ..later(
-        "postgres",
-        "rows in tables of a PostgreSQL database",
-        Takes::Table,
-        keys!["url", "table", "create", "tls"],
-        FILE_WAY,
-    )
-};
+pub static POSTGRES: SinkKind = later(
+    "postgres",
+    "rows in tables of a PostgreSQL database",
+    Takes::Table,
+    keys!["url", "table", "create", "tls"],
+    "build with `--features postgres`",
+);
 
 /// `mysql`, in a build without its feature
 #[cfg(not(feature = "mysql"))]
-pub static MYSQL: SinkKind = SinkKind {
-    make: Make::Later("is not in this build", "build with `--features mysql`"),
-    ..later(
-        "mysql",
-        "rows in tables of a MySQL or MariaDB database",
-        Takes::Table,
-        keys!["url", "table", "create", "tls"],
-        FILE_WAY,
-    )
-};
+pub static MYSQL: SinkKind = later(
+    "mysql",
+    "rows in tables of a MySQL or MariaDB database",
+    Takes::Table,
+    keys!["url", "table", "create", "tls"],
+    "build with `--features mysql`",
+);
 
 /// `kafka`, in a build without its feature
 #[cfg(not(feature = "kafka"))]
-pub static KAFKA: SinkKind = SinkKind {
-    make: Make::Later("is not in this build", "build with `--features kafka`"),
-    ..later(
-        "kafka",
-        "messages in topics of a Kafka cluster",
-        Takes::Messages,
-        keys![
-            "brokers",
-            "topic",
-            "format",
-            "key_format",
-            "registry",
-            "create",
-            "tls",
-            "sasl",
-            "transactions",
-            "config"
-        ],
-        FILE_WAY,
-    )
-};
+pub static KAFKA: SinkKind = later(
+    "kafka",
+    "messages in topics of a Kafka cluster",
+    Takes::Messages,
+    keys![
+        "brokers",
+        "topic",
+        "format",
+        "key_format",
+        "registry",
+        "create",
+        "tls",
+        "sasl",
+        "transactions",
+        "config"
+    ],
+    "build with `--features kafka`",
+);
 
 /// `http`, in a build without its feature
 #[cfg(not(feature = "http"))]
 pub static HTTP: SinkKind = SinkKind {
-    make: Make::Later("is not in this build", "build with `--features http`"),
     keeps: false,
     resumable: false,
     ..later(
@@ -101,6 +86,6 @@ pub static HTTP: SinkKind = SinkKind {
         "requests to a web server, each with a batch of events",
         Takes::Text,
         keys!["url", "method", "headers", "format", "batch"],
-        FILE_WAY,
+        "build with `--features http`",
     )
 };
